@@ -18,6 +18,7 @@
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpedantic"
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+#pragma GCC diagnostic ignored "-Wc++20-extensions"
 #ifdef __clang__
 #pragma GCC diagnostic ignored "-Wc99-extensions"
 #endif
