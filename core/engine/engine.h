@@ -36,6 +36,8 @@ void mqbx_shared_free(struct shared *s);
 void mqbx_shared_set_retained_limits(struct shared *s, uint64_t max_count, uint64_t max_bytes);
 /* [any thread] The worker on which a session of this tenant and client id lives. */
 uint32_t mqbx_shared_home(const struct shared *s, uint32_t tenant, struct bytes client_id);
+/* [any thread] What stands in publication.publisher for messages of this client. */
+uint64_t mqbx_shared_publisher(const struct shared *s, uint32_t tenant, struct bytes client_id);
 uint64_t mqbx_shared_retained_count(const struct shared *s);
 uint64_t mqbx_shared_retained_bytes(const struct shared *s);
 uint64_t mqbx_shared_connections(const struct shared *s); /* [any thread] open connections */
