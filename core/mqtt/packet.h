@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * MQTT control packets as structs: 3.1 (MQIsdp), 3.1.1 and 5.0, both directions. Pure: no state, no
- * allocation, no I/O. What parse fills refers to the bytes it was given and lives as long as they do. Every parse function checks all that the
- * standard lets a receiver check in the packet alone, and answers RC_SUCCESS or the reason code that
- * names the fault (RC_MALFORMED_PACKET, RC_PROTOCOL_ERROR, RC_TOPIC_NAME_INVALID, ...).
+ * allocation, no I/O. What parse fills refers to the bytes it was given and lives as long as they
+ * do. Every parse function checks all that the standard lets a receiver check in the packet alone,
+ * and answers RC_SUCCESS or the reason code that names the fault (RC_MALFORMED_PACKET,
+ * RC_PROTOCOL_ERROR, RC_TOPIC_NAME_INVALID, ...).
  */
 #ifndef MQBX_MQTT_PACKET_H
 #define MQBX_MQTT_PACKET_H
@@ -50,12 +51,14 @@ struct frame {
 
 enum frame_status { FRAME_OK, FRAME_MORE, FRAME_BAD };
 
-/* Looks at the start of `in`. FRAME_OK: *out is set; the body may not all be there yet (compare len with header_len + body_len).
- * FRAME_MORE: the fixed header is incomplete. FRAME_BAD: *reason is RC_MALFORMED_PACKET (reserved type 0, length not in shortest
- * form or over four bytes). Flags are checked by the parse functions. */
+/* Looks at the start of `in`. FRAME_OK: *out is set; the body may not all be there yet (compare len
+ * with header_len + body_len). FRAME_MORE: the fixed header is incomplete. FRAME_BAD: *reason is
+ * RC_MALFORMED_PACKET (reserved type 0, length not in shortest form or over four bytes). Flags are
+ * checked by the parse functions. */
 enum frame_status mqbx_frame(const uint8_t *in, size_t len, struct frame *out, uint8_t *reason);
 
-/* --- properties -------------------------------------------------------------------------------- */
+/* --- properties --------------------------------------------------------------------------------
+ */
 
 /* Which single-valued properties were there: bits of `has`. */
 enum prop_bit {
@@ -88,8 +91,9 @@ enum prop_bit {
     HAS_SHARED_AVAILABLE = 1u << 26,
 };
 
-/* A property block, read. Fields without their bit in `has` are 0 / empty. `raw` is the block behind its length. User
- * properties and repeated subscription identifiers stay in raw: walk them with mqbx_prop_next. */
+/* A property block, read. Fields without their bit in `has` are 0 / empty. `raw` is the block
+ * behind its length. User properties and repeated subscription identifiers stay in raw: walk them
+ * with mqbx_prop_next. */
 struct props {
     uint32_t has;
     uint32_t message_expiry_s;
@@ -122,23 +126,25 @@ struct props {
 };
 
 struct prop {
-    uint8_t id;          /* 0x26 user property, ... as in the standard's table 2-4 */
-    uint32_t number;     /* of integer properties */
-    struct bytes name;   /* of a user property */
-    struct bytes value;  /* of a string, of binary data, of a user property */
-    struct bytes whole;  /* the property as encoded, identifier included */
+    uint8_t id;         /* 0x26 user property, ... as in the standard's table 2-4 */
+    uint32_t number;    /* of integer properties */
+    struct bytes name;  /* of a user property */
+    struct bytes value; /* of a string, of binary data, of a user property */
+    struct bytes whole; /* the property as encoded, identifier included */
 };
 
 /* Walks a block that parse has accepted: *pos starts at 0; false at the end. */
 bool mqbx_prop_next(struct bytes raw, uint32_t *pos, struct prop *out);
 
-/* What a server passes on with a PUBLISH unchanged and in order: payload format indicator, content type, response topic,
- * correlation data, user properties. Not: topic alias, message expiry, subscription identifiers, will delay.
- * The length, and a copy of exactly that many bytes. [MQTT-3.3.2-4], -15..-18, -20 */
+/* What a server passes on with a PUBLISH unchanged and in order: payload format indicator, content
+ * type, response topic, correlation data, user properties. Not: topic alias, message expiry,
+ * subscription identifiers, will delay. The length, and a copy of exactly that many bytes.
+ * [MQTT-3.3.2-4], -15..-18, -20 */
 uint32_t mqbx_props_kept_len(const struct props *p);
 void mqbx_props_copy_kept(const struct props *p, uint8_t *out);
 
-/* --- client to server --------------------------------------------------------------------------- */
+/* --- client to server ---------------------------------------------------------------------------
+ */
 
 struct will_fields {
     bool present;
@@ -150,7 +156,8 @@ struct will_fields {
 };
 
 struct connect {
-    uint8_t version; /* MQTT_V31, MQTT_V311, MQTT_V5; on RC_UNSUPPORTED_VERSION what the client asked for */
+    uint8_t version; /* MQTT_V31, MQTT_V311, MQTT_V5; on RC_UNSUPPORTED_VERSION what the client
+                        asked for */
     bool clean_start;
     bool has_user_name;
     bool has_password;
@@ -180,7 +187,8 @@ struct ack { /* PUBACK, PUBREC, PUBREL, PUBCOMP */
 
 struct subscribe {
     uint16_t packet_id;
-    uint32_t count; /* filters, at least 1; all are checked: UTF-8, options; filter syntax is not (mqtt/topic.h) */
+    uint32_t count; /* filters, at least 1; all are checked: UTF-8, options; filter syntax is not
+                       (mqtt/topic.h) */
     struct bytes filters; /* the payload: walk with mqbx_subscribe_next */
     struct props props;
 };
@@ -210,25 +218,32 @@ struct auth {
     struct props props;
 };
 
-/* `body` is exactly the frame's body_len bytes; `flags` its flags. CONNECT: protocol "MQTT" 4 and 5 and "MQIsdp" 3 are known. A CONNECT whose protocol name
- * or level is another gives RC_UNSUPPORTED_VERSION. Will topic syntax is checked; a client id is checked as UTF-8 only.
- * PUBLISH: a topic with a wildcard gives RC_TOPIC_NAME_INVALID; an empty one without alias RC_PROTOCOL_ERROR (3.x: RC_MALFORMED_PACKET); alias 0
- * RC_TOPIC_ALIAS_INVALID; payload format indicator and UTF-8 of the payload is not checked here (mqbx_utf8_valid). */
+/* `body` is exactly the frame's body_len bytes; `flags` its flags. CONNECT: protocol "MQTT" 4 and 5
+ * and "MQIsdp" 3 are known. A CONNECT whose protocol name or level is another gives
+ * RC_UNSUPPORTED_VERSION. Will topic syntax is checked; a client id is checked as UTF-8 only.
+ * PUBLISH: a topic with a wildcard gives RC_TOPIC_NAME_INVALID; an empty one without alias
+ * RC_PROTOCOL_ERROR (3.x: RC_MALFORMED_PACKET); alias 0 RC_TOPIC_ALIAS_INVALID; payload format
+ * indicator and UTF-8 of the payload is not checked here (mqbx_utf8_valid). */
 uint8_t mqbx_parse_connect(struct bytes body, uint8_t flags, struct connect *out);
 uint8_t mqbx_parse_publish(struct bytes body, uint8_t flags, uint8_t version, struct publish *out);
-uint8_t mqbx_parse_ack(struct bytes body, uint8_t flags, uint8_t version, uint8_t type, struct ack *out);
-uint8_t mqbx_parse_subscribe(struct bytes body, uint8_t flags, uint8_t version, struct subscribe *out);
-uint8_t mqbx_parse_unsubscribe(struct bytes body, uint8_t flags, uint8_t version, struct unsubscribe *out);
+uint8_t mqbx_parse_ack(struct bytes body, uint8_t flags, uint8_t version, uint8_t type,
+                       struct ack *out);
+uint8_t mqbx_parse_subscribe(struct bytes body, uint8_t flags, uint8_t version,
+                             struct subscribe *out);
+uint8_t mqbx_parse_unsubscribe(struct bytes body, uint8_t flags, uint8_t version,
+                               struct unsubscribe *out);
 uint8_t mqbx_parse_empty(struct bytes body, uint8_t flags); /* PINGREQ, PINGRESP */
 uint8_t mqbx_parse_disconnect(struct bytes body, uint8_t flags, uint8_t version, bool from_server,
                               struct disconnect *out);
 uint8_t mqbx_parse_auth(struct bytes body, uint8_t flags, struct auth *out);
 
 /* *pos starts at 0; false at the end. Only on an accepted packet. */
-bool mqbx_subscribe_next(const struct subscribe *s, uint8_t version, uint32_t *pos, struct subscribe_filter *out);
+bool mqbx_subscribe_next(const struct subscribe *s, uint8_t version, uint32_t *pos,
+                         struct subscribe_filter *out);
 bool mqbx_unsubscribe_next(const struct unsubscribe *u, uint32_t *pos, struct bytes *filter);
 
-/* --- server to client ----------------------------------------------------------------------------- */
+/* --- server to client
+ * ----------------------------------------------------------------------------- */
 
 struct connack {
     bool session_present;
@@ -246,8 +261,10 @@ uint8_t mqbx_parse_connack(struct bytes body, uint8_t flags, uint8_t version, st
 uint8_t mqbx_parse_suback(struct bytes body, uint8_t flags, uint8_t version, struct suback *out);
 uint8_t mqbx_parse_unsuback(struct bytes body, uint8_t flags, uint8_t version, struct suback *out);
 
-/* --- building ---------------------------------------------------------------------------------------
- * The writer appends to a fixed buffer and remembers an overflow; what it wrote is valid only if !overflow. */
+/* --- building
+ * --------------------------------------------------------------------------------------- The
+ * writer appends to a fixed buffer and remembers an overflow; what it wrote is valid only if
+ * !overflow. */
 
 struct writer {
     uint8_t *ptr;
@@ -268,25 +285,29 @@ void mqbx_write_varint(struct writer *w, uint32_t x);
 void mqbx_write_raw(struct writer *w, const void *ptr, size_t len);
 void mqbx_write_string(struct writer *w, struct bytes s); /* two-byte length and bytes */
 
-uint32_t mqbx_varint_len(uint32_t x); /* 1..4 */
+uint32_t mqbx_varint_len(uint32_t x);               /* 1..4 */
 uint8_t *mqbx_put_varint(uint8_t *out, uint32_t x); /* writes without a check, answers the end */
 
-/* Encodes the properties whose bit is in `has` (in the order of the bits), then `user` (already encoded user properties, may be empty), with the
- * length in front. mqbx_props_len is the size of all that, length included. Subscription identifiers: p->subscription_id only. */
+/* Encodes the properties whose bit is in `has` (in the order of the bits), then `user` (already
+ * encoded user properties, may be empty), with the length in front. mqbx_props_len is the size of
+ * all that, length included. Subscription identifiers: p->subscription_id only. */
 uint32_t mqbx_props_len(const struct props *p, struct bytes user);
 void mqbx_write_props(struct writer *w, const struct props *p, struct bytes user);
 
-/* Whole packets. In 3.x properties and reason codes are left out. p->props.raw is taken as already encoded user properties. */
-void mqbx_write_connect(struct writer *w, const struct connect *p); /* will.props.raw, props.raw likewise */
+/* Whole packets. In 3.x properties and reason codes are left out. p->props.raw is taken as already
+ * encoded user properties. */
+void mqbx_write_connect(struct writer *w,
+                        const struct connect *p); /* will.props.raw, props.raw likewise */
 void mqbx_write_connack(struct writer *w, uint8_t version, const struct connack *p);
 void mqbx_write_publish(struct writer *w, uint8_t version, const struct publish *p);
 /* The shortest form the standard allows. */
 void mqbx_write_ack(struct writer *w, uint8_t version, uint8_t type, const struct ack *p);
-void mqbx_write_subscribe(struct writer *w, uint8_t version, uint16_t packet_id, const struct props *props,
-                          const struct subscribe_filter *filters, size_t count);
+void mqbx_write_subscribe(struct writer *w, uint8_t version, uint16_t packet_id,
+                          const struct props *props, const struct subscribe_filter *filters,
+                          size_t count);
 void mqbx_write_suback(struct writer *w, uint8_t version, const struct suback *p);
-void mqbx_write_unsubscribe(struct writer *w, uint8_t version, uint16_t packet_id, const struct props *props,
-                            const struct bytes *filters, size_t count);
+void mqbx_write_unsubscribe(struct writer *w, uint8_t version, uint16_t packet_id,
+                            const struct props *props, const struct bytes *filters, size_t count);
 void mqbx_write_unsuback(struct writer *w, uint8_t version, const struct suback *p);
 void mqbx_write_ping(struct writer *w, uint8_t type);
 void mqbx_write_disconnect(struct writer *w, uint8_t version, const struct disconnect *p);

@@ -55,7 +55,8 @@ enum reason {
 
 /* The standard's words for a code, for logs: "Packet too large"; "Unknown reason" for others. */
 const char *mqbx_reason_text(uint8_t reason);
-/* The 3.1.1 CONNACK return code (1..5) that says the same as an MQTT 5 code >= 0x80, [MQTT 3.1.1, table 3.1]. */
+/* The 3.1.1 CONNACK return code (1..5) that says the same as an MQTT 5 code >= 0x80, [MQTT 3.1.1,
+ * table 3.1]. */
 uint8_t mqbx_reason_to_v3_connack(uint8_t reason);
 
 #endif

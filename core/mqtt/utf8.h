@@ -9,7 +9,8 @@
 
 #include "base/bytes.h"
 
-bool mqbx_utf8_valid(struct bytes s);         /* a text field: no NUL */
-bool mqbx_utf8_payload_valid(struct bytes s); /* a payload with format indicator 1: U+0000 is allowed */
+bool mqbx_utf8_valid(struct bytes s); /* a text field: no NUL */
+bool mqbx_utf8_payload_valid(
+    struct bytes s); /* a payload with format indicator 1: U+0000 is allowed */
 
 #endif
