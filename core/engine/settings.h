@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/alloc.h"
 #include "base/atomic.h"
 #include "base/bytes.h"
 
@@ -27,6 +28,8 @@ struct listener_settings {
 
 struct settings {
     struct atomic_u32 refs; /* the broker's; engines take over one reference each */
+    uint32_t size;          /* of the allocation, which texts below stand behind */
+    const struct alloc *alloc; /* NULL: not from the heap, nobody frees it */
 
     /* packets and topics */
     uint32_t max_packet_bytes;
@@ -77,5 +80,18 @@ struct settings {
 
     uint32_t max_retained_payload_bytes;
 };
+
+static inline struct settings *mqbx_settings_ref(struct settings *s)
+{
+    (void)mqbx_atomic_add32(&s->refs, 1);
+    return s;
+}
+
+/* Any thread. NULL is fine. */
+static inline void mqbx_settings_unref(struct settings *s)
+{
+    if (s != NULL && mqbx_atomic_add32(&s->refs, UINT32_MAX) == 1 && s->alloc != NULL)
+        mqbx_free(s->alloc, s, s->size);
+}
 
 #endif
