@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Listening sockets: what one is asked to be. URLs: mqtt://HOST:PORT, mqtts://HOST:PORT, unix:///PATH; HOST may be an IPv4 or [IPv6] address,
- * a name, or * for all; PORT 0 lets the system choose.
+ * Listening sockets: what one is asked to be. URLs: mqtt://HOST:PORT, mqtts://HOST:PORT,
+ * unix:///PATH; HOST may be an IPv4 or [IPv6] address, a name, or * for all; PORT 0 lets the system
+ * choose.
  */
 #ifndef MQBX_IO_LISTENER_H
 #define MQBX_IO_LISTENER_H

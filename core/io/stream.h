@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A connected socket as a link: what plain and TLS links have in common, and the plain link itself
+ * (TCP, Unix sockets, adopted descriptors). Belongs to one worker at a time; while it travels it
+ * refers to no loop.
+ */
+#ifndef MQBX_IO_STREAM_H
+#define MQBX_IO_STREAM_H
+
+#include "engine/seams.h"
+#include "io/address.h"
+#include "io/loop.h"
+#include "io/origin.h"
+
+struct stream {
+    struct link link;
+    struct origin *origin; /* one reference */
+    uv_poll_t *poll;       /* NULL while it belongs to no loop */
+    int fd;
+    int error;       /* errno of what broke it, 0: nothing */
+    uint16_t size;   /* of the allocation */
+    uint8_t text_at; /* the address stands here, behind the struct */
+    uint8_t wanted;  /* readiness the engine asked for */
+    uint8_t armed;   /* what the poll is started with */
+    bool is_loopback;
+    bool is_drained; /* the last recv took all there was: the next one need not ask */
+    bool is_over;    /* the peer is gone or the socket is broken */
+};
+
+/* A link over a connected, non-blocking socket, plain or TLS as the origin says. Takes over fd and
+ * adds a reference to the origin. NULL: out of memory, fd is still the caller's. */
+struct link *mqbx_link_new(const struct alloc *a, int fd, struct origin *origin,
+                           const struct address *peer);
+
+/* --- for the kinds of link alone ---------------------------------------------------------------
+ */
+
+/* `header` is the size of the kind's own struct, which begins with a struct stream. */
+struct stream *mqbx_stream_new(const struct alloc *a, size_t header, int fd, struct origin *origin,
+                               const struct address *peer, const struct link_ops *ops);
+void mqbx_stream_free(struct stream *s);   /* closes the socket */
+void mqbx_stream_disown(struct stream *s); /* the same, but leaves the socket to the caller */
+/* Reads away what has come, so that closing the socket does not reset the connection. */
+void mqbx_stream_drain(struct stream *s);
+bool mqbx_stream_attach(struct stream *s, struct io_loop *loop);
+void mqbx_stream_detach(struct stream *s);
+void mqbx_stream_arm(struct stream *s, uint32_t events, uv_poll_cb fn);
+void mqbx_stream_facts(const struct stream *s, struct link_facts *out);
+
+/* Bytes (> 0) or a link_result; never SIGPIPE. */
+int64_t mqbx_stream_recv(struct stream *s, void *out, size_t cap);
+int64_t mqbx_stream_send(struct stream *s, const void *ptr, size_t len);
+
+#endif
