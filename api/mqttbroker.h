@@ -205,7 +205,7 @@ typedef struct {
     const char *name;       /* "queue.max_messages" */
     const char
         *type; /* "int", "size", "duration", "bool", "string", "path", "never|loopback|always" */
-    const char *range; /* "1..65535", "" when anything of the type goes */
+    const char *range; /* "1..65535", "0..64|auto", of texts the length; "": any */
     const char *def;   /* the default as text, "" none */
     const char *help;
 } mqb_config_key;

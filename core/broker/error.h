@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * This thread's last error: one sentence that names the thing, the place and the remedy. The library's only thread-local.
+ * This thread's last error: one sentence that names the thing, the place and the remedy. The
+ * library's only thread-local.
  */
 #ifndef MQBX_BROKER_ERROR_H
 #define MQBX_BROKER_ERROR_H
