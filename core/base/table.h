@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Open-addressing hash table of pointers (linear probing, back-shift deletion, no tombstones). The
- * caller hashes and compares; the table keeps the hash beside the pointer. Grows at 3/4 and gives
- * memory back when it has become sparse. One owner thread. Iteration is in slot order, hence the
- * same under the same seed; pointers never decide an order.
+ * caller hashes (the low bits must be good: mqbx_hash or mqbx_hash_mix) and compares; the table
+ * keeps the hash beside the pointer. Grows at 3/4 and gives memory back when it has become sparse.
+ * One owner thread. Iteration is in slot order, hence the same under the same seed; pointers never
+ * decide an order.
  */
 #ifndef MQBX_BASE_TABLE_H
 #define MQBX_BASE_TABLE_H
@@ -24,6 +25,7 @@ struct table {
     struct table_slot *slots; /* NULL until the first insert */
     size_t mask;              /* capacity - 1, capacity a power of two */
     size_t count;
+    size_t gap; /* a slot that is free: walks begin behind it, so no run of slots is cut in two */
 };
 
 typedef bool (*table_equal_fn)(const void *value, const void *key);
@@ -36,8 +38,9 @@ void *mqbx_table_find(const struct table *t, uint64_t hash, table_equal_fn equal
 bool mqbx_table_insert(struct table *t, uint64_t hash, void *value);
 /* Removes exactly this pointer; false when it is not there. */
 bool mqbx_table_remove(struct table *t, uint64_t hash, const void *value);
-/* Walks: start with *pos = 0; NULL at the end. The value just returned may be removed only
- * through mqbx_table_remove_at(t, pos), after which the walk goes on without missing one. */
+/* Walks: start with *pos = 0; NULL at the end. Between two steps nothing may be inserted, and only
+ * the value just returned may be removed, by mqbx_table_remove_at(t, &pos); then the walk goes on,
+ * each value once. */
 void *mqbx_table_next(const struct table *t, size_t *pos);
 void mqbx_table_remove_at(struct table *t, size_t *pos);
 

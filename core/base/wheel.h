@@ -2,8 +2,12 @@
 /*
  * Hierarchical timer wheel: set, move and cancel are O(1). A timer fires at or after its due time,
  * within one tick of it (WHEEL_TICK_MS), never before; timers due in the same tick fire in the
- * order they were set. A due time beyond the wheel's span is kept in the farthest slot and sorted
- * in again on the way. One owner thread; time comes in.
+ * order they were set. A due time beyond the wheel's span (99 days) waits in one slot and is sorted
+ * in when the wheel has turned. One owner thread; time comes in.
+ *
+ * A timer stands on the level of the highest six-bit digit in which its due tick differs from the
+ * current tick, in the slot of its own digit there. So on level 0 the slot of the current tick is
+ * free for what is already due, and on the top level slot 0 for what is beyond the span.
  */
 #ifndef MQBX_BASE_WHEEL_H
 #define MQBX_BASE_WHEEL_H
@@ -25,7 +29,8 @@ struct timer {
 
 struct wheel {
     uint64_t tick;                   /* ticks already fired */
-    uint64_t occupied[WHEEL_LEVELS]; /* a bit a slot that may hold timers */
+    uint64_t now_ms;                 /* of the latest advance */
+    uint64_t occupied[WHEEL_LEVELS]; /* a bit a slot that holds timers */
     struct list slots[WHEEL_LEVELS][WHEEL_SLOTS];
     uint64_t count;
 };
