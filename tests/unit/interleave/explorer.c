@@ -50,7 +50,7 @@ uint64_t explorer_mix(uint64_t hash, uint64_t more)
     return hash ^ hash >> 29;
 }
 
-static void pause_body(void)
+__attribute__((noinline)) static void pause_body(void)
 {
     struct body *me = &ex.bodies[ex.running];
     if (_setjmp(me->paused) == 0)
@@ -102,18 +102,24 @@ static void body_main(void)
     pause_body();
 }
 
+/* Not inlined, as nothing else that saves a context: the compiler then need not ask what it
+ * clobbers. */
+__attribute__((noinline)) static void make_stack(struct body *b)
+{
+    b->stack = malloc(STACK_BYTES);
+    if (!b->stack || getcontext(&b->start) != 0)
+        abort();
+    b->start.uc_stack.ss_sp = b->stack;
+    b->start.uc_stack.ss_size = STACK_BYTES;
+    makecontext(&b->start, body_main, 0);
+}
+
 static void start_bodies(void)
 {
     for (unsigned i = 0; i < ex.scenario->bodies; i++) {
         struct body *b = &ex.bodies[i];
-        if (!b->stack) {
-            b->stack = malloc(STACK_BYTES);
-            if (!b->stack || getcontext(&b->start) != 0)
-                abort();
-            b->start.uc_stack.ss_sp = b->stack;
-            b->start.uc_stack.ss_size = STACK_BYTES;
-            makecontext(&b->start, body_main, 0);
-        }
+        if (!b->stack)
+            make_stack(b);
         b->state = BODY_READY;
         b->is_started = b->woken = false;
         b->history = 0;
@@ -170,7 +176,7 @@ static void resume_body(struct body *b)
     setcontext(&b->start);
 }
 
-static void run_one(unsigned body)
+__attribute__((noinline)) static void run_one(unsigned body)
 {
     ex.running = body;
     ex.in_body = true;
