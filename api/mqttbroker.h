@@ -218,8 +218,8 @@ MQB_API mqb_err mqb_config_describe(size_t i, mqb_config_key *out);
 enum { MQB_LOG_ERROR = 1, MQB_LOG_WARN = 2, MQB_LOG_INFO = 3, MQB_LOG_DEBUG = 4 };
 
 /* One line without a newline, as log.format says (text or JSON), NUL-terminated; `line` lives until
- * the function returns. Called on any thread, one call at a time per broker. It must not block for
- * long, and must not call the broker. Repeated lines are limited: log.burst. */
+ * the function returns. Called on any thread, on several at once. It must not block for long, and
+ * must not call the broker. Repeated lines are limited: log.burst. */
 typedef void (*mqb_log_fn)(void *arg, int32_t level, const char *line, size_t len);
 
 /* [owner] Where brokers made from this configuration log to. NULL (the default): nowhere. A reload
