@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One worker's broker: connections, sessions, routing, and the protocol between workers. Pure: no sockets, no threads, no clock.
- * Its owner (a worker thread, the simulator) calls it from one thread, in turns:
+ * One worker's broker: connections, sessions, routing, and the protocol between workers. Pure: no
+ * sockets, no threads, no clock. Its owner (a worker thread, the simulator) calls it from one
+ * thread, in turns:
  *
  *     mqbx_engine_begin(e, now);
  *     mqbx_engine_link_new / _link_ready / _item / _answer ...   any number, any order
- *     while (mqbx_engine_end(e)) ...                              true: it wants another turn at once
- *     sleep until mqbx_engine_next_ms(e) or something comes
+ *     while (mqbx_engine_end(e)) ...                              true: it wants another turn at
+ * once sleep until mqbx_engine_next_ms(e) or something comes
  */
 #ifndef MQBX_ENGINE_ENGINE_H
 #define MQBX_ENGINE_ENGINE_H
@@ -43,7 +44,7 @@ uint64_t mqbx_shared_retained_bytes(const struct shared *s);
 uint64_t mqbx_shared_connections(const struct shared *s); /* [any thread] open connections */
 
 /* Takes over one reference to settings. NULL: out of memory. */
-struct engine *mqbx_engine_new(struct shared *shared, uint32_t worker, const struct settings *settings,
+struct engine *mqbx_engine_new(struct shared *shared, uint32_t worker, struct settings *settings,
                                const struct seams *seams, struct engine_time now);
 /* Closes every link without a word and drops everything. */
 void mqbx_engine_free(struct engine *e);
@@ -53,15 +54,20 @@ void mqbx_engine_begin(struct engine *e, struct engine_time now);
 bool mqbx_engine_link_new(struct engine *e, struct link *l);
 void mqbx_engine_link_ready(struct engine *e, struct link *l, uint32_t events);
 void mqbx_engine_item(struct engine *e, const struct item *it);
+/* [any thread] An item that will not be delivered: frees what it carries and tells the host's
+ * callbacks MQB_ECANCELED. `a` as in the seams. */
+void mqbx_item_dispose(const struct alloc *a, struct item *it);
 /* The answer to a question that was pending; a stale conn_id is ignored. */
 void mqbx_engine_answer(struct engine *e, uint64_t conn_id, const struct answer *a);
 bool mqbx_engine_end(struct engine *e);
 /* UINT64_MAX: nothing to wait for. Monotonic. */
 uint64_t mqbx_engine_next_ms(const struct engine *e);
 
-/* Stopping, step by step; each engine for itself. reading: no socket is read any more, parked input is dropped. */
+/* Stopping, step by step; each engine for itself. reading: no socket is read any more, parked input
+ * is dropped. */
 void mqbx_engine_stop_reading(struct engine *e);
-/* DISCONNECT 0x8B to every client and a close once that is flushed; wills of those clients go out as the standard says. */
+/* DISCONNECT 0x8B to every client and a close once that is flushed; wills of those clients go out
+ * as the standard says. */
 void mqbx_engine_disconnect_all(struct engine *e);
 bool mqbx_engine_is_drained(const struct engine *e); /* no connection is left */
 

@@ -18,7 +18,7 @@
 
 /* What a match yields for one subscription; everything delivery needs at once. */
 struct subscriber {
-    void *owner; /* struct session, or struct group when is_group */
+    void *owner; /* struct session; when is_group: struct group (sub is NULL) or an in-process subscription itself */
     void *sub;   /* struct subscription, or NULL */
     uint32_t identifier : 28; /* Subscription Identifier, 0: none */
     uint32_t qos : 2;

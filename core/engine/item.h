@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What travels between workers, and from the host's threads into a worker: small records, copied into the inbox. A pointer in an item
- * moves: after the post it is the receiver's.
+ * What travels between workers, and from the host's threads into a worker: small records, copied
+ * into the inbox. A pointer in an item moves: after the post it is the receiver's.
  */
 #ifndef MQBX_ENGINE_ITEM_H
 #define MQBX_ENGINE_ITEM_H
@@ -13,6 +13,7 @@
 #include "engine/local.h"
 #include "engine/msg.h"
 
+struct alloc;
 struct arrival;
 struct client_query;
 struct group_join;
@@ -34,7 +35,6 @@ enum item_type {
     ITEM_GROUP_CREDIT, /* so many more may be sent to this member */
     ITEM_GROUP_PAUSE,  /* the member's connection ended: its credits are void */
     ITEM_GROUP_RETURN, /* a message not delivered or not acknowledged: back to the head */
-    ITEM_GROUP_DONE,   /* acknowledged, refused or passed on for good */
     /* group's home -> member's worker */
     ITEM_GROUP_JOINED,
     ITEM_GROUP_DELIVER,
@@ -73,7 +73,8 @@ struct item {
             uint64_t group;  /* id at its home */
             uint64_t member; /* client id number of the member's session */
             struct msg *msg; /* DELIVER and RETURN: one reference */
-            uint64_t seq;    /* the group's own number of the entry */
+            uint64_t seq;    /* the group's own number of the entry; CREDIT: the member's Maximum
+                                Packet Size */
         } group;
         struct local *local;
         struct {
@@ -92,13 +93,17 @@ struct item {
         struct {
             uint64_t client;
             uint64_t connection; /* connection number, 0: whichever is open */
-        } kick; /* number: reason in the low byte, KICK_DROP_SESSION */
+        } kick;                  /* number: reason in the low byte, KICK_DROP_SESSION */
     } u;
 };
 
 #define KICK_DROP_SESSION 0x100u
 
-/* --- find and each --------------------------------------------------------------------------------- */
+/* Throws away an item that no engine will see, with all it owns; links are closed. */
+void mqbx_item_dispose(const struct alloc *a, struct item *it);
+
+/* --- find and each
+ * --------------------------------------------------------------------------------- */
 
 /* A client as the host sees it; strings live during the call. */
 struct client_view {
@@ -115,13 +120,14 @@ struct client_view {
     uint64_t queued, queued_bytes, inflight, subscriptions, dropped;
 };
 
-/* Heap, from the broker's allocator; ends with one call with view == NULL, after which the engine frees nothing of it: `fn` does. `fn` runs on a worker's
- * thread; false ends an EACH early (the closing call still comes). FIND: at most one view. EACH goes from worker to worker. */
+/* Heap, from the broker's allocator; ends with one call with view == NULL, after which the engine
+ * frees nothing of it: `fn` does. `fn` runs on a worker's thread; false ends an EACH early (the
+ * closing call still comes). FIND: at most one view. EACH goes from worker to worker. */
 struct client_query {
     bool (*fn)(struct client_query *q, const struct client_view *view);
     uint32_t tenant;
     bool all_tenants;
-    bool is_over; /* fn said stop */
+    bool is_over;           /* fn said stop */
     struct bytes client_id; /* FIND */
 };
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * In-process handles: the host's own publishers and subscribers. A handle has a session and a home like any client; every call is an
- * item to that home, so calls take effect in the order they were made. The objects here are made by the caller (broker/) and are the
- * home engine's from the post on.
+ * In-process handles: the host's own publishers and subscribers. A handle has a session and a home
+ * like any client; every call is an item to that home, so calls take effect in the order they were
+ * made. The objects here are made by the caller (broker/) and are the home engine's from the post
+ * on.
  */
 #ifndef MQBX_ENGINE_LOCAL_H
 #define MQBX_ENGINE_LOCAL_H
@@ -16,7 +17,8 @@
 
 struct session;
 
-/* Callbacks run on the home worker's thread, inside a turn; they may post items, nothing else. err: 0 or a negative mqb_err. */
+/* Callbacks run on the home worker's thread, inside a turn; they may post items, nothing else. err:
+ * 0 or a negative mqb_err. */
 typedef void (*local_done_fn)(void *arg, int32_t err);
 typedef void (*local_free_fn)(void *arg);
 
@@ -35,12 +37,13 @@ typedef int (*local_message_fn)(void *arg, struct msg *m, const struct local_del
 struct local {
     struct bytes name; /* the client id; points behind the struct */
     uint32_t tenant;
-    bool is_durable;     /* its session outlives the handle by session_expiry_s */
+    bool is_durable; /* its session outlives the handle by session_expiry_s */
     bool clean_start;
     uint32_t session_expiry_s;
     local_done_fn opened; /* may be NULL; called once */
     void *opened_arg;
-    local_done_fn closed; /* may be NULL; the last call; the local is freed by whoever made it, here or when it is NULL by the engine's free */
+    local_done_fn closed; /* may be NULL; the last call; the local is freed by whoever made it, here
+                             or when it is NULL by the engine's free */
     void *closed_arg;
     size_t size; /* of the allocation, for the engine to free it after `closed` when owns_memory */
     bool owns_memory;
@@ -54,10 +57,11 @@ enum {
     LOCAL_PUBLISH_NO_HOOKS = 1u << 1,
 };
 
-/* Freed by the engine after done. `done` (may be NULL) is called once, when a PUBACK would have been sent, with 0 or the error. */
+/* Freed by the engine after done. `done` (may be NULL) is called once, when a PUBACK would have
+ * been sent, with 0 or the error. */
 struct local_publish {
-    struct msg *msg; /* one reference; carries topic, tenant, QoS, retain, expiry, properties. publisher and received_ms are set by the
-                        caller (mqbx_shared_publisher) */
+    struct msg *msg; /* one reference; carries topic, tenant, QoS, retain, expiry, properties.
+                        publisher and received_ms are set by the caller (mqbx_shared_publisher) */
     uint32_t flags;
     local_done_fn done;
     void *arg;
@@ -65,7 +69,8 @@ struct local_publish {
 
 /* Freed by the engine, after arg_free, when the subscription has ended. */
 struct local_subscription {
-    uint64_t number; /* drawn by the caller: unique in the broker; names it in UNSUBSCRIBE and DONE */
+    uint64_t
+        number; /* drawn by the caller: unique in the broker; names it in UNSUBSCRIBE and DONE */
     uint8_t qos;
     bool no_local, retain_as_published;
     uint8_t retain_handling;
@@ -75,7 +80,8 @@ struct local_subscription {
     local_message_fn fn;
     void *arg;
     local_free_fn arg_free; /* may be NULL; exactly once, after the last callback */
-    local_done_fn done;     /* may be NULL; once: 0 when it is in force (a SUBACK would have been sent), or the error: then the subscription is over */
+    local_done_fn done; /* may be NULL; once: 0 when it is in force (a SUBACK would have been sent),
+                           or the error: then the subscription is over */
     void *done_arg;
     size_t size; /* of the allocation */
     /* the engine's */

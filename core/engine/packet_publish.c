@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * PUBLISH from a client, and PUBREL: the receiving half of QoS 0, 1 and 2.
+ */
+#include "engine/delivery.h"
+#include "engine/packets.h"
+
+struct bytes mqbx_mounted(struct engine *e, const struct conn *c, struct bytes topic)
+{
+    if (c->mountpoint_len == 0)
+        return topic;
+    if ((uint32_t)c->mountpoint_len + topic.len > UINT16_MAX)
+        return mqbx_bytes(NULL, 0);
+    struct link_facts facts;
+    c->link->ops->facts(c->link, &facts);
+    memcpy(e->scratch, facts.listener->mountpoint, c->mountpoint_len);
+    memcpy(e->scratch + c->mountpoint_len, topic.ptr, topic.len);
+    return mqbx_bytes(e->scratch, (size_t)c->mountpoint_len + topic.len);
+}
+
+/* Puts the topic an alias stands for in its place, or remembers a new one. RC_SUCCESS or the fault.
+ */
+static uint8_t resolve_alias(struct engine *e, struct conn *c, struct publish *p)
+{
+    if (!(p->props.has & HAS_TOPIC_ALIAS))
+        return RC_SUCCESS;
+    uint16_t alias = p->props.topic_alias;
+    if (alias > e->settings->topic_alias_max_in) /* [MQTT-3.3.2-9] */
+        return RC_TOPIC_ALIAS_INVALID;
+    if (p->topic.len > 0) /* [MQTT-3.3.2-12] */
+        return mqbx_alias_in_set(e, c, alias, p->topic) ? RC_SUCCESS : RC_SERVER_BUSY;
+    p->topic = mqbx_alias_in_get(c, alias);
+    return p->topic.ptr ? RC_SUCCESS : RC_PROTOCOL_ERROR;
+}
+
+/* What ends the connection, before anything has happened. */
+static uint8_t check_fatal(struct engine *e, struct conn *c, struct publish *p)
+{
+    if (p->props.has & HAS_SUBSCRIPTION_ID) /* [MQTT-3.3.4-6] */
+        return RC_PROTOCOL_ERROR;
+    uint8_t reason = resolve_alias(e, c, p);
+    if (reason != RC_SUCCESS)
+        return reason;
+    if (p->qos == 2 && c->version == MQTT_V5 && /* [MQTT-3.3.4-7] */
+        c->session->inbound.count >= e->settings->receive_maximum &&
+        !mqbx_inbound_has(&c->session->inbound, p->packet_id))
+        return RC_RECEIVE_MAXIMUM_EXCEEDED;
+    reason = mqbx_check_publish(e, p->topic, p->qos, p->retain, &p->props, p->payload);
+    /* Only QoS 1 and 2 have an acknowledgement that can say these two. */
+    if (p->qos > 0 && (reason == RC_PAYLOAD_FORMAT_INVALID || reason == RC_TOPIC_NAME_INVALID))
+        return RC_SUCCESS;
+    return reason;
+}
+
+static uint8_t check_refused(const struct engine *e, const struct publish *p)
+{
+    return mqbx_check_publish(e, p->topic, p->qos, p->retain, &p->props, p->payload);
+}
+
+/* The properties that are passed on: the block itself where nothing has to be left out, else a copy
+ * in out. */
+static bool kept_props(struct engine *e, const struct props *props, struct bytes *out,
+                       uint8_t **copy)
+{
+    uint32_t len = mqbx_props_kept_len(props);
+    *copy = NULL;
+    *out = props->raw;
+    if (len == props->raw.len)
+        return true;
+    *out = mqbx_bytes(NULL, 0);
+    if (len == 0)
+        return true;
+    *copy = mqbx_alloc(&e->alloc, len);
+    if (!*copy)
+        return false;
+    mqbx_props_copy_kept(props, *copy);
+    *out = mqbx_bytes(*copy, len);
+    return true;
+}
+
+/* RC_SUCCESS, RC_NO_MATCHING_SUBSCRIBERS, or the refusal. */
+static uint8_t route(struct engine *e, struct conn *c, const struct publish *p)
+{
+    struct publication pub = {
+        .tenant = c->session->tenant,
+        .expiry_s = p->props.has & HAS_MESSAGE_EXPIRY ? p->props.message_expiry_s
+                                                      : e->settings->message_expiry_s,
+        .received_ms = e->now.mono_ms,
+        .publisher = c->session->hash,
+        .qos = p->qos,
+        .retain = p->retain,
+        .topic = mqbx_mounted(e, c, p->topic),
+        .payload = p->payload,
+    };
+    uint8_t *copy;
+    if (!kept_props(e, &p->props, &pub.props, &copy))
+        return RC_QUOTA_EXCEEDED;
+    uint8_t reason = RC_TOPIC_NAME_INVALID;
+    if (pub.topic.len > 0) {
+        enum route_status status = mqbx_route(e, &pub);
+        reason = status == ROUTED          ? RC_SUCCESS
+                 : status == ROUTED_NOBODY ? RC_NO_MATCHING_SUBSCRIBERS
+                                           : RC_QUOTA_EXCEEDED;
+    }
+    if (copy)
+        mqbx_free(&e->alloc, copy, pub.props.len);
+    if (reason == RC_QUOTA_EXCEEDED)
+        mqbx_counter_add(&e->metrics.messages_dropped_no_memory, 1);
+    return reason;
+}
+
+static void count_received(struct engine *e, struct conn *c, uint8_t qos)
+{
+    struct engine_metrics *m = &e->metrics;
+    mqbx_counter_add(&m->messages_received, 1);
+    mqbx_counter_add(qos == 0   ? &m->messages_qos0_received
+                     : qos == 1 ? &m->messages_qos1_received
+                                : &m->messages_qos2_received,
+                     1);
+    c->msgs_in++;
+    c->is_publisher = true;
+}
+
+/* 3.x has no way to say no: the acknowledgement is the same. A message that could not be routed for
+ * want of memory is not acknowledged. */
+static void acknowledge(struct engine *e, struct conn *c, uint8_t type, uint16_t packet_id,
+                        uint8_t reason)
+{
+    if (c->version != MQTT_V5 && reason == RC_QUOTA_EXCEEDED)
+        mqbx_conn_fail(e, c, RC_SERVER_BUSY, "out of memory for a message");
+    else
+        mqbx_send_ack(e, c, type, packet_id, c->version == MQTT_V5 ? reason : RC_SUCCESS);
+}
+
+static void publish_qos1(struct engine *e, struct conn *c, const struct publish *p)
+{
+    uint8_t reason = check_refused(e, p);
+    if (reason == RC_SUCCESS)
+        reason = route(e, c, p);
+    acknowledge(e, c, PKT_PUBACK, p->packet_id, reason); /* [MQTT-4.3.2-4] */
+}
+
+static void publish_qos2(struct engine *e, struct conn *c, const struct publish *p)
+{
+    struct inbound *in = &c->session->inbound;
+    if (mqbx_inbound_has(in, p->packet_id)) { /* [MQTT-4.3.3-10] */
+        mqbx_send_ack(e, c, PKT_PUBREC, p->packet_id, RC_SUCCESS);
+        return;
+    }
+    uint8_t reason = check_refused(e, p);
+    if (reason == RC_SUCCESS && !mqbx_inbound_add(e, in, p->packet_id))
+        reason = RC_QUOTA_EXCEEDED;
+    else if (reason == RC_SUCCESS)
+        reason = route(e, c, p);
+    if (reason >= 0x80) /* [MQTT-4.3.3-9] */
+        mqbx_inbound_remove(e, in, p->packet_id);
+    acknowledge(e, c, PKT_PUBREC, p->packet_id, reason); /* [MQTT-4.3.3-8] */
+}
+
+void mqbx_packet_publish(struct engine *e, struct conn *c, struct bytes body, uint8_t flags)
+{
+    struct publish p;
+    uint8_t reason = mqbx_parse_publish(body, flags, c->version, &p);
+    if (reason == RC_SUCCESS)
+        reason = check_fatal(e, c, &p);
+    if (reason != RC_SUCCESS) {
+        mqbx_conn_fail(e, c, reason, "PUBLISH not acceptable");
+        return;
+    }
+    count_received(e, c, p.qos);
+    if (p.qos == 0)
+        route(e, c, &p);
+    else if (p.qos == 1)
+        publish_qos1(e, c, &p);
+    else
+        publish_qos2(e, c, &p);
+}
+
+void mqbx_packet_pubrel(struct engine *e, struct conn *c, const struct ack *a)
+{
+    bool was_there = mqbx_inbound_remove(e, &c->session->inbound, a->packet_id);
+    uint8_t reason = was_there || c->version != MQTT_V5 ? RC_SUCCESS : RC_PACKET_ID_NOT_FOUND;
+    mqbx_send_ack(e, c, PKT_PUBCOMP, a->packet_id, reason); /* [MQTT-4.3.3-11] */
+}
