@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A worker's turn, and when it sleeps. Everything here runs on the worker's own thread (or the
+ * host's, when that drives).
+ *
+ * libuv goes round as: timers, prepare, wait for sockets and give out readiness, check. Sockets and
+ * calls open a turn, check closes it; prepare decides whether to wait. A turn of the engine is
+ * repeated while it asks for that or has posted to itself, a bounded number of times, so that
+ * sockets are not starved.
+ */
+#include <assert.h>
+#include <time.h>
+
+#include "broker/worker.h"
+#include "broker/workers_set.h"
+
+enum { ROUNDS_MAX = 16, ROUND_ITEMS = 1024, STEP_EXTRA_ROUNDS = 8 };
+
+static struct engine_time now(const struct worker *w)
+{
+    struct timespec wall;
+    clock_gettime(CLOCK_REALTIME, &wall);
+    return (struct engine_time){
+        .mono_ms = uv_now(&w->loop.uv),
+        .wall_ms = (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000,
+    };
+}
+
+void mqbx_worker_open_turn(struct worker *w)
+{
+    if (w->is_in_turn || !w->engine)
+        return;
+    w->is_in_turn = true;
+    mqbx_engine_begin(w->engine, now(w));
+}
+
+/* --- what comes in -----------------------------------------------------------------------------
+ */
+
+static void append(struct incoming *in, struct chunk *first, bool is_counted)
+{
+    if (!first)
+        return;
+    if (in->last)
+        in->last->head.next = &first->head;
+    else
+        in->first = first;
+    for (struct chunk *ch = first; ch; ch = mqbx_chunk_next(ch)) {
+        ch->is_counted = is_counted;
+        in->last = ch;
+    }
+}
+
+static void collect(struct worker *w)
+{
+    if (!mqbx_inbox_is_empty(&w->inbox))
+        append(&w->incoming, (struct chunk *)(void *)mqbx_inbox_take(&w->inbox), true);
+    if (w->carrier.used & ((uint64_t)1 << w->index))
+        append(&w->incoming, mqbx_carrier_take(&w->carrier, w->index), false);
+}
+
+static void drop_first(struct worker *w)
+{
+    struct incoming *in = &w->incoming;
+    struct chunk *ch = in->first;
+    in->first = mqbx_chunk_next(ch);
+    in->at = 0;
+    if (!in->first)
+        in->last = NULL;
+    if (ch->is_counted)
+        mqbx_inbox_done(&w->inbox, ch->head.bytes);
+    mqbx_carrier_recycle(&w->carrier, ch);
+}
+
+/* The next item, copied, because handling it may post and so append chunks. */
+static bool next_item(struct worker *w, struct item *out)
+{
+    struct incoming *in = &w->incoming;
+    while (in->first && in->at == in->first->count)
+        drop_first(w);
+    if (!in->first)
+        return false;
+    *out = in->first->items[in->at++];
+    return true;
+}
+
+void mqbx_worker_take_link(struct worker *w, struct link *l)
+{
+    if (w->is_stopping || !w->engine || !l->ops->attach(l, &w->loop)) {
+        l->ops->close(l);
+        return;
+    }
+    mqbx_worker_open_turn(w);
+    if (!mqbx_engine_link_new(w->engine, l))
+        l->ops->close(l);
+}
+
+static void take_item(struct worker *w, const struct item *it)
+{
+    if (it->type == ITEM_LINK)
+        mqbx_worker_take_link(w, it->u.link);
+    else
+        mqbx_engine_item(w->engine, it);
+}
+
+/* At most so many items in one turn of the engine: it writes to its sockets at the end of each. */
+static void feed(struct worker *w)
+{
+    struct item it;
+    collect(w);
+    for (uint32_t i = 0; i < ROUND_ITEMS && next_item(w, &it); i++)
+        take_item(w, &it);
+    while (w->incoming.first && w->incoming.at == w->incoming.first->count)
+        drop_first(w);
+}
+
+void mqbx_worker_empty_inbox(struct worker *w)
+{
+    do
+        feed(w);
+    while (w->incoming.first);
+}
+
+void mqbx_worker_dispose(struct worker *w)
+{
+    struct item it;
+    collect(w);
+    while (next_item(w, &it))
+        mqbx_item_dispose(w->carrier.alloc, &it);
+}
+
+/* --- what goes out -----------------------------------------------------------------------------
+ */
+
+/* Connections are dealt to the workers in turn, before TLS. */
+void mqbx_worker_deal_link(void *worker, struct link *l)
+{
+    struct worker *w = worker;
+    uint32_t target = w->next_deal++ % mqbx_workers_count(w->set);
+    struct item it = {.type = ITEM_LINK, .from = (uint16_t)w->index, .u.link = l};
+    mqbx_worker_open_turn(w);
+    if (target == w->index)
+        mqbx_worker_take_link(w, l);
+    else if (!mqbx_carrier_post(&w->carrier, target, &it, 0))
+        l->ops->close(l);
+}
+
+/* One push per chunk and one wake-up per target. */
+static void hand_over(struct worker *w)
+{
+    uint64_t own = (uint64_t)1 << w->index;
+    for (uint64_t left = w->carrier.used & ~own; left; left &= left - 1) {
+        uint32_t target = (uint32_t)__builtin_ctzll(left);
+        struct chunk *ch = mqbx_carrier_take(&w->carrier, target);
+        while (ch) {
+            struct chunk *next = mqbx_chunk_next(ch);
+            mqbx_worker_push(mqbx_workers_at(w->set, target), ch);
+            ch = next;
+        }
+    }
+}
+
+/* --- the turn ----------------------------------------------------------------------------------
+ */
+
+/* True: another round. */
+static bool run_round(struct worker *w)
+{
+    if (!w->engine)
+        return false;
+    mqbx_worker_open_turn(w);
+    feed(w);
+    w->is_in_turn = false;
+    bool wants_more = mqbx_engine_end(w->engine);
+    return wants_more || w->incoming.first || (w->carrier.used & ((uint64_t)1 << w->index));
+}
+
+static void end_calls(struct worker *w)
+{
+    if (!w->ran)
+        return;
+    pthread_mutex_lock(&w->calls_lock);
+    for (struct call *c = w->ran; c; c = c->next)
+        c->is_done = true;
+    w->ran = NULL;
+    pthread_cond_broadcast(&w->calls_done);
+    pthread_mutex_unlock(&w->calls_lock);
+}
+
+static void note_drained(struct worker *w)
+{
+    if (!w->is_stopping || w->is_drained || !w->engine || !mqbx_engine_is_drained(w->engine))
+        return;
+    w->is_drained = true;
+    mqbx_workers_note_drained(w->set);
+}
+
+void mqbx_worker_turn(struct worker *w)
+{
+    bool has_more = true;
+    for (uint32_t i = 0; i < ROUNDS_MAX && has_more; i++)
+        has_more = run_round(w);
+    w->is_restless = has_more;
+    hand_over(w);
+    note_drained(w);
+    end_calls(w);
+}
+
+/* --- sleeping ----------------------------------------------------------------------------------
+ */
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct worker *w = timer->data;
+    w->armed_ms = UINT64_MAX;
+    if (w->engine && mqbx_engine_next_ms(w->engine) <= uv_now(&w->loop.uv))
+        mqbx_worker_turn(w);
+}
+
+/* A timer that is due too early costs one wake-up; moving it with every turn would cost more. */
+static void arm_timer(struct worker *w)
+{
+    uint64_t next_ms = w->engine ? mqbx_engine_next_ms(w->engine) : UINT64_MAX;
+    uint64_t now_ms = uv_now(&w->loop.uv);
+    if (next_ms == UINT64_MAX) {
+        if (w->armed_ms != UINT64_MAX)
+            uv_timer_stop(&w->timer);
+        w->armed_ms = UINT64_MAX;
+    } else if (next_ms < w->armed_ms) {
+        uv_timer_start(&w->timer, on_timer, next_ms > now_ms ? next_ms - now_ms : 0, 0);
+        w->armed_ms = next_ms;
+    }
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+    (void)idle; /* its being there is what counts */
+}
+
+bool mqbx_worker_rest(struct worker *w)
+{
+    arm_timer(w);
+    bool may_sleep = !w->is_restless && mqbx_inbox_sleep(&w->inbox);
+    if (may_sleep)
+        uv_idle_stop(&w->idle);
+    else
+        uv_idle_start(&w->idle, on_idle);
+    return may_sleep;
+}
+
+static void on_prepare(uv_prepare_t *prepare)
+{
+    struct worker *w = prepare->data;
+    if (w->is_in_turn)
+        mqbx_worker_turn(w);
+    mqbx_worker_rest(w);
+    w->loop.has_fresh_polls = false; /* libuv tells the kernel of them now */
+}
+
+static void on_check(uv_check_t *check)
+{
+    struct worker *w = check->data;
+    mqbx_inbox_awake(&w->inbox);
+    if (w->is_in_turn || w->is_restless || w->ran || w->carrier.used ||
+        !mqbx_inbox_is_empty(&w->inbox))
+        mqbx_worker_turn(w);
+}
+
+/* --- calls -------------------------------------------------------------------------------------
+ */
+
+static struct call *take_calls(struct worker *w)
+{
+    struct call *oldest_first = NULL;
+    pthread_mutex_lock(&w->calls_lock);
+    while (w->calls) {
+        struct call *c = w->calls;
+        w->calls = c->next;
+        c->next = oldest_first;
+        oldest_first = c;
+    }
+    pthread_mutex_unlock(&w->calls_lock);
+    return oldest_first;
+}
+
+/* The inbox is looked into by check, whatever woke us. */
+static void on_wake(uv_async_t *wake)
+{
+    struct worker *w = wake->data;
+    struct call *c = take_calls(w);
+    while (c) {
+        struct call *next = c->next;
+        c->fn(w, c->arg);
+        c->next = w->ran;
+        w->ran = c;
+        c = next;
+    }
+}
+
+/* --- handles -----------------------------------------------------------------------------------
+ */
+
+static void on_ready(void *ctx, struct link *l, uint32_t events)
+{
+    struct worker *w = ctx;
+    mqbx_worker_open_turn(w);
+    mqbx_engine_link_ready(w->engine, l, events);
+}
+
+int mqbx_worker_open_handles(struct worker *w)
+{
+    uv_loop_t *loop = &w->loop.uv;
+    int err = uv_async_init(loop, &w->wake, on_wake); /* the only one that can fail */
+    if (err != 0)
+        return err;
+    uv_prepare_init(loop, &w->prepare);
+    uv_check_init(loop, &w->check);
+    uv_idle_init(loop, &w->idle);
+    uv_timer_init(loop, &w->timer);
+    uv_timer_init(loop, &w->limit);
+    w->wake.data = w->prepare.data = w->check.data = w;
+    w->idle.data = w->timer.data = w->limit.data = w;
+    uv_prepare_start(&w->prepare, on_prepare);
+    uv_check_start(&w->check, on_check);
+    w->armed_ms = UINT64_MAX;
+    w->loop.ready = on_ready;
+    w->loop.ctx = w;
+    return 0;
+}
+
+void mqbx_worker_close_handles(struct worker *w)
+{
+    uv_close((uv_handle_t *)&w->wake, NULL);
+    uv_close((uv_handle_t *)&w->prepare, NULL);
+    uv_close((uv_handle_t *)&w->check, NULL);
+    uv_close((uv_handle_t *)&w->idle, NULL);
+    uv_close((uv_handle_t *)&w->timer, NULL);
+    uv_close((uv_handle_t *)&w->limit, NULL);
+}
+
+/* --- driven by the host ------------------------------------------------------------------------
+ */
+
+static void on_limit(uv_timer_t *limit)
+{
+    (void)limit; /* it only ends the wait */
+}
+
+/* Sockets that were added since the loop last waited are unknown to the kernel, and the host will
+ * wait without the loop: so it goes round until there are none. */
+void mqbx_worker_step(struct worker *w, int64_t wait_ms)
+{
+    mqbx_worker_enter(w);
+    uv_update_time(&w->loop.uv); /* the host may have been away for long */
+    if (wait_ms > 0)
+        uv_timer_start(&w->limit, on_limit, (uint64_t)wait_ms, 0);
+    uv_run(&w->loop.uv, wait_ms == 0 ? UV_RUN_NOWAIT : UV_RUN_ONCE);
+    uv_timer_stop(&w->limit);
+    for (uint32_t i = 0; i < STEP_EXTRA_ROUNDS; i++) {
+        if (mqbx_worker_rest(w) && !w->loop.has_fresh_polls)
+            break;
+        uv_run(&w->loop.uv, UV_RUN_NOWAIT);
+    }
+    mqbx_worker_rest(w);
+    mqbx_worker_leave(w);
+}
+
+int64_t mqbx_worker_timeout_ms(struct worker *w)
+{
+    if (w->loop.has_fresh_polls)
+        return 0;
+    uv_update_time(&w->loop.uv);
+    return uv_backend_timeout(&w->loop.uv);
+}
