@@ -69,7 +69,9 @@ static inline uint8_t mqbx_read_u8(struct reader *r)
 static inline uint16_t mqbx_read_u16(struct reader *r)
 {
     struct bytes b = mqbx_read_bytes(r, 2);
-    return b.len ? (uint16_t)(b.ptr[0] << 8 | b.ptr[1]) : 0;
+    if (b.len == 0)
+        return 0;
+    return (uint16_t)(b.ptr[0] << 8 | b.ptr[1]);
 }
 
 static inline uint32_t mqbx_read_u32(struct reader *r)
