@@ -27,6 +27,7 @@ static void replay_free(struct engine *e, struct replay *r)
 {
     mqbx_list_remove(&r->node);
     mqbx_list_remove(&r->barrier_node);
+    mqbx_retained_cursor_fini(&r->cursor);
     mqbx_buffer_fini(&r->last, &e->alloc);
     mqbx_free(&e->alloc, r, sizeof(*r));
 }

@@ -39,8 +39,7 @@ void mqbx_blocks_fini(struct blocks *b)
     mqbx_blocks_init(b, b->alloc);
 }
 
-/* --- order
- * -------------------------------------------------------------------------------------------- */
+/* --- order ------------------------------------------------------------------------- */
 
 static struct bytes from_offset(struct bytes b, uint32_t offset)
 {
@@ -148,8 +147,14 @@ struct place mqbx_blocks_next(const struct blocks *b, struct place p)
     return normal(b, p);
 }
 
-/* --- changes
- * ------------------------------------------------------------------------------------------ */
+struct place mqbx_blocks_clamp(const struct blocks *b, struct place p)
+{
+    if (p.block < b->count && p.index > b->list[p.block].count)
+        p.index = b->list[p.block].count;
+    return normal(b, p);
+}
+
+/* --- changes ----------------------------------------------------------------------- */
 
 static bool block_resize(const struct blocks *b, struct block *k, uint32_t cap)
 {
