@@ -32,6 +32,7 @@ struct conn *mqbx_conn_new(struct engine *e, struct link *l)
     mqbx_list_init(&c->run_node);
     mqbx_list_push_back(&e->conns, &c->node);
     mqbx_counter_add(&e->metrics.connections, 1);
+    mqbx_atomic_add64(&e->shared->connections, 1);
     l->conn = c;
     return c;
 }
@@ -49,6 +50,7 @@ void mqbx_conn_free(struct engine *e, struct conn *c)
     if (c->link)
         c->link->ops->close(c->link);
     mqbx_counter_sub(&e->metrics.connections, 1);
+    mqbx_atomic_add64(&e->shared->connections, UINT64_MAX);
     mqbx_slab_put(&e->conn_slab, c);
 }
 

@@ -74,13 +74,10 @@ static uint8_t check_will(const struct engine *e, const struct will_fields *w)
 
 static bool is_over_limits(const struct engine *e)
 {
-    const struct settings *set = e->settings;
-    struct shared *s = e->shared;
-    if (set->max_connections > 0 && mqbx_atomic_load64(&s->connections) >= set->max_connections)
+    uint32_t max = e->settings->max_connections;
+    if (max > 0 && mqbx_atomic_load64(&e->shared->connections) > max) /* itself among them */
         return true;
-    return set->memory_limit_bytes > 0 &&
-           mqbx_atomic_load64(&s->memory_bytes) + mqbx_retained_bytes(s->retained) >
-               set->memory_limit_bytes;
+    return mqbx_engine_is_over_memory(e);
 }
 
 struct connect_check {

@@ -135,7 +135,8 @@ static void log_full(struct engine *e, const struct session *s)
                            .event = "queue full",
                            .client = mqbx_session_client_id(s),
                            .reason = -1,
-                           .detail = "messages are dropped: queue.max_messages, queue.max_bytes"};
+                           .detail =
+                               "messages are dropped: see the limits of queues and of memory"};
     mqbx_engine_log(e, &ev);
 }
 
@@ -144,7 +145,7 @@ static bool make_room(struct engine *e, struct session *s, uint64_t size)
 {
     const struct settings *set = e->settings;
     while (s->queue.count >= set->queue_max_messages ||
-           s->queue_bytes + size > set->queue_max_bytes) {
+           s->queue_bytes + size > set->queue_max_bytes || mqbx_engine_is_over_memory(e)) {
         if (s->dropped == 0)
             log_full(e, s);
         s->dropped++;

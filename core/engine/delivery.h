@@ -32,6 +32,8 @@ struct msg *mqbx_route_keep(struct engine *e, struct publication *p);
  * whoever began to deliver p here. */
 struct local_msg *mqbx_route_local(struct engine *e, struct publication *p);
 void mqbx_route_release(struct engine *e, struct publication *p);
+/* The end of a turn: no session and no output refers to a host's buffer any more. */
+void mqbx_route_end_foreign(struct engine *e);
 
 /* --- one receiver (deliver.c)
  * --------------------------------------------------------------------------- */

@@ -47,6 +47,7 @@ static void init(struct engine *e, struct shared *shared, uint32_t worker,
     e->alloc = (struct alloc){.fn = count_alloc, .arg = e};
     mqbx_wheel_init(&e->wheel, now.mono_ms);
     mqbx_timer_init(&e->sweep, TIMER_SWEEP);
+    mqbx_ring_init(&e->foreign, sizeof(struct local_msg *));
     mqbx_slab_init(&e->conn_slab, &e->alloc, sizeof(struct conn));
     mqbx_slab_init(&e->session_slab, &e->alloc, sizeof(struct session));
     mqbx_slab_init(&e->local_msg_slab, &e->alloc, sizeof(struct local_msg));
@@ -137,6 +138,7 @@ void mqbx_engine_free(struct engine *e)
     free_conns(e, &e->conns);
     free_conns(e, &e->asking);
     free_conns(e, &e->doomed);
+    mqbx_route_end_foreign(e);
     free_sessions(e);
     size_t pos = 0;
     struct group *g;
@@ -291,6 +293,7 @@ bool mqbx_engine_end(struct engine *e)
             break;
     }
     free_conns(e, &e->doomed);
+    mqbx_route_end_foreign(e);
     check_pressure(e);
     tell_memory(e);
     return e->dirty_head || !mqbx_list_empty(&e->pumping) || !mqbx_list_empty(&e->ready);

@@ -281,7 +281,7 @@ static bool make_room(struct engine *e, struct group *g, uint64_t size)
 {
     const struct settings *set = e->settings;
     while (g->queue.count >= set->queue_max_messages ||
-           g->queue_bytes + size > set->queue_max_bytes) {
+           g->queue_bytes + size > set->queue_max_bytes || mqbx_engine_is_over_memory(e)) {
         mqbx_counter_add(&e->metrics.messages_dropped_group, 1);
         if (set->queue_policy != QUEUE_DROP_OLDEST || g->queue.count == 0)
             return false;

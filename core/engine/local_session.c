@@ -72,7 +72,7 @@ static bool make_room(struct engine *e, struct subscription *sub, uint64_t size)
 {
     const struct settings *set = e->settings;
     while (sub->local_queue.count >= set->queue_max_messages ||
-           sub->local_queue_bytes + size > set->queue_max_bytes) {
+           sub->local_queue_bytes + size > set->queue_max_bytes || mqbx_engine_is_over_memory(e)) {
         mqbx_counter_add(&e->metrics.messages_dropped_queue_full, 1);
         if (set->queue_policy != QUEUE_DROP_OLDEST || sub->local_queue.count == 0)
             return false;

@@ -16,8 +16,8 @@
 struct out_block {
     struct out_block *next;
     struct local_msg *ref; /* NULL: bytes of its own */
-    const uint8_t *ref_ptr;
-    uint32_t start, end; /* unsent bytes: [start, end) of data or of ref_ptr */
+    bool is_payload;       /* of ref; else its properties */
+    uint32_t start, end;   /* unsent bytes: [start, end) of its own, or of that part of ref */
 };
 
 static uint8_t *block_data(struct out_block *b)
@@ -139,7 +139,7 @@ bool mqbx_output_copy(struct engine *e, struct conn *c, const void *ptr, uint32_
     return true;
 }
 
-bool mqbx_output_refer(struct engine *e, struct conn *c, struct local_msg *m, struct bytes part)
+bool mqbx_output_refer(struct engine *e, struct conn *c, struct local_msg *m, bool is_payload)
 {
     struct output *o = &c->out;
     struct out_block *b = block_get(e);
@@ -147,17 +147,25 @@ bool mqbx_output_refer(struct engine *e, struct conn *c, struct local_msg *m, st
         return false;
     b->ref = m;
     m->refs++;
-    b->ref_ptr = part.ptr;
-    b->end = part.len;
+    b->is_payload = is_payload;
+    b->end = is_payload ? m->msg->payload_len : m->msg->props_len;
     b->next = o->tail ? o->tail->next : NULL; /* in front of a reserve */
     if (o->tail)
         o->tail->next = b;
     else
         o->head = b;
     o->tail = b;
-    o->bytes += part.len;
+    o->bytes += b->end;
     mqbx_conn_mark_dirty(e, c);
     return true;
+}
+
+/* Looked up when sending: a message may have moved out of the host's buffer meanwhile (route.c). */
+static const uint8_t *block_bytes(struct out_block *b)
+{
+    if (!b->ref)
+        return block_data(b);
+    return b->is_payload ? mqbx_msg_payload(b->ref->msg).ptr : mqbx_msg_props(b->ref->msg).ptr;
 }
 
 static uint32_t gather(struct output *o, struct bytes *parts)
@@ -166,7 +174,7 @@ static uint32_t gather(struct output *o, struct bytes *parts)
     for (struct out_block *b = o->head; b && n < FLUSH_PARTS; b = b->next) {
         if (b->end == b->start)
             continue;
-        const uint8_t *base = b->ref ? b->ref_ptr : block_data(b);
+        const uint8_t *base = block_bytes(b);
         parts[n++] = mqbx_bytes(base + b->start, b->end - b->start);
     }
     return n;

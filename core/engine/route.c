@@ -15,17 +15,56 @@ struct msg *mqbx_route_keep(struct engine *e, struct publication *p)
     return p->msg;
 }
 
+/* The host's buffer is used in this turn only: what still refers to it at the end is moved to a
+ * copy. */
+static bool watch_foreign(struct engine *e, struct local_msg *l)
+{
+    if (!l->msg->is_foreign)
+        return true;
+    if (!mqbx_ring_push_back(&e->foreign, &e->alloc, &l))
+        return false;
+    l->refs++;
+    return true;
+}
+
 struct local_msg *mqbx_route_local(struct engine *e, struct publication *p)
 {
     if (p->local)
         return p->local;
     struct msg *m = mqbx_route_keep(e, p);
-    if (!m)
-        return NULL;
-    p->local = mqbx_local_msg_new(&e->local_msg_slab, mqbx_msg_ref(m));
-    if (!p->local)
+    struct local_msg *l = m ? mqbx_local_msg_new(&e->local_msg_slab, mqbx_msg_ref(m)) : NULL;
+    if (!l) {
         mqbx_msg_unref(m);
-    return p->local;
+        return NULL;
+    }
+    if (!watch_foreign(e, l)) {
+        mqbx_local_msg_unref(&e->local_msg_slab, l);
+        return NULL;
+    }
+    p->local = l;
+    return l;
+}
+
+static void move_home(struct engine *e, struct local_msg *l)
+{
+    struct publication p;
+    mqbx_msg_view(l->msg, &p);
+    struct msg *copy = mqbx_msg_new(e->seams.alloc, &p);
+    if (!copy)
+        return; /* the host's buffer serves on */
+    mqbx_msg_unref(l->msg);
+    l->msg = copy;
+}
+
+void mqbx_route_end_foreign(struct engine *e)
+{
+    while (e->foreign.count > 0) {
+        struct local_msg *l = *(struct local_msg **)mqbx_ring_at(&e->foreign, 0);
+        mqbx_ring_pop_front(&e->foreign, &e->alloc);
+        if (l->refs > 1)
+            move_home(e, l);
+        mqbx_local_msg_unref(&e->local_msg_slab, l);
+    }
 }
 
 void mqbx_route_release(struct engine *e, struct publication *p)
@@ -43,7 +82,8 @@ static void retain(struct engine *e, struct publication *p)
     struct publication value = *p;
     struct bytes nothing = {.ptr = p->payload.ptr};
     value.msg = NULL;
-    if (p->payload.len > e->settings->max_retained_payload_bytes) {
+    if (p->payload.len > e->settings->max_retained_payload_bytes ||
+        (p->payload.len > 0 && mqbx_engine_is_over_memory(e))) {
         value.payload = nothing; /* an older value must not outlive the newer one */
         mqbx_counter_add(&e->metrics.retained_dropped, 1);
     }

@@ -144,11 +144,9 @@ static struct local_msg *keep_local(struct engine *e, struct publication *p,
 
 static bool append_tail(struct engine *e, struct conn *c, struct local_msg *l)
 {
-    struct bytes props = mqbx_msg_props(l->msg);
-    struct bytes payload = mqbx_msg_payload(l->msg);
-    if (c->version == MQTT_V5 && props.len > 0 && !mqbx_output_refer(e, c, l, props))
+    if (c->version == MQTT_V5 && l->msg->props_len > 0 && !mqbx_output_refer(e, c, l, false))
         return false;
-    return payload.len == 0 || mqbx_output_refer(e, c, l, payload);
+    return l->msg->payload_len == 0 || mqbx_output_refer(e, c, l, true);
 }
 
 /* A packet once begun is completed or its connection ends: a half packet would be read as another.
