@@ -106,7 +106,8 @@ void mqbx_conn_unpark(struct engine *e, struct conn *c)
 {
     c->is_parked = false;
     c->last_read_ms = e->now.mono_ms; /* time in which we do not read never counts */
-    mqbx_conn_ready(e, c);
+    if (c->in.len > 0 || !c->link->is_drained)
+        mqbx_conn_ready(e, c);
     mqbx_conn_update_wants(e, c);
 }
 
@@ -165,7 +166,8 @@ void mqbx_conn_parse_pending(struct engine *e, struct conn *c)
 {
     if (c->in.len > 0 && may_read(e, c)) {
         uint32_t used = parse(e, c, c->in.ptr, c->in.len);
-        mqbx_buffer_consume(&c->in, &e->alloc, used);
+        if (c->state < CONN_CLOSING) /* closing has dropped it all */
+            mqbx_buffer_consume(&c->in, &e->alloc, used);
     }
     mqbx_connect_settle(e, c);
 }

@@ -218,7 +218,6 @@ bool mqbx_engine_link_new(struct engine *e, struct link *l)
         return false;
     mqbx_wheel_set(&e->wheel, &c->timer, e->now.mono_ms + e->settings->connect_timeout_ms);
     mqbx_conn_update_wants(e, c);
-    mqbx_conn_ready(e, c); /* what came with the handshake is there already */
     return true;
 }
 

@@ -65,10 +65,10 @@ static void on_disconnect(struct engine *e, struct conn *c, struct bytes body, u
         return;
     }
     mqbx_conn_log(e, c, LOG_INFO, "client disconnected", d.reason, NULL);
-    if (d.reason == RC_SUCCESS)
-        mqbx_conn_close(e, c); /* [MQTT-3.14.4-3] */
-    else
-        mqbx_conn_doom(e, c);
+    struct session *s = c->session;
+    c->session = NULL;
+    mqbx_session_part(e, s, d.reason == RC_SUCCESS); /* [MQTT-3.14.4-3] */
+    mqbx_conn_close(e, c);
 }
 
 /* No exchange is open and none can begin: CONNECT with a method was refused. [MQTT-4.12.0-7] */
