@@ -89,6 +89,12 @@ struct msg *mqbx_msg_new_foreign(const struct alloc *a, const struct publication
     return m;
 }
 
+void mqbx_msg_disarm(struct msg *m)
+{
+    if (m->is_foreign)
+        foreign_of(m)->free_fn = NULL;
+}
+
 struct msg *mqbx_msg_ref(struct msg *m)
 {
     mqbx_atomic_add32(&m->refs, 1);
