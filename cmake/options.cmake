@@ -30,4 +30,6 @@ target_compile_options(mqb_options INTERFACE
 if(MQB_SANITIZE)
     add_compile_options(-fsanitize=${MQB_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
     add_link_options(-fsanitize=${MQB_SANITIZE})
+    # GCC warns of conversions in what UBSan makes of the code; the other builds have the warning.
+    target_compile_options(mqb_options INTERFACE $<$<COMPILE_LANGUAGE:C>:-Wno-conversion>)
 endif()

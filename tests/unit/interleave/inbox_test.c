@@ -162,7 +162,7 @@ static bool explore(unsigned producers, unsigned per_producer, bool carelessly)
     printf("%s: %u producers, %u chunks each: %llu runs, %llu states: %s\n", s.name, producers,
            per_producer, (unsigned long long)e.runs, (unsigned long long)e.states,
            e.failure ? e.failure : "right");
-    return (e.failure != NULL) == carelessly && e.states > 20;
+    return (e.failure != NULL) == carelessly && e.states > 10;
 }
 
 int main(void)
