@@ -27,7 +27,7 @@ MOSQUITTO = """\
 listener {port} 127.0.0.1
 allow_anonymous true
 max_queued_messages 0
-max_inflight_messages 32
+max_inflight_messages 0
 """
 
 
