@@ -493,7 +493,7 @@ static void stop_overtakes_items_and_links(void)
 
 static void *move_about(void *arg)
 {
-    int fd = connect_to(*(uint16_t *)arg);
+    int fd = *(int *)arg;
     char text[8] = "x M1 M2", waste[64];
     for (;;) {
         struct pollfd p = {.fd = fd, .events = POLLIN};
@@ -514,11 +514,14 @@ static void stop_overtakes_moving_links(void)
 {
     for (size_t round = 0; round < scaled(20); round++) {
         pthread_t threads[8];
+        int fds[8];
         uint64_t id;
         struct workers *w = started(4);
         uint16_t port = listen_on(w, &id);
-        for (int i = 0; i < 8; i++)
-            CHECK(pthread_create(&threads[i], NULL, move_about, &port) == 0);
+        for (int i = 0; i < 8; i++) {
+            fds[i] = connect_to(port);
+            CHECK(pthread_create(&threads[i], NULL, move_about, &fds[i]) == 0);
+        }
         int fd = connect_to(port);
         expect_echo(fd, "M1 M2 M3 M0 there");
         CHECK(mqbx_workers_stop(w, 1000) == MQB_OK);
