@@ -67,7 +67,7 @@ void mqbx_conn_mark_dirty(struct engine *e, struct conn *c)
     e->dirty_tail = c;
 }
 
-/* --- reading ---------------------------------------------------------------------------------- */
+/* --- reading --------------------------------------------------------------------------------- */
 
 static bool may_read(const struct engine *e, const struct conn *c)
 {
@@ -234,8 +234,7 @@ void mqbx_conn_read(struct engine *e, struct conn *c)
         mqbx_conn_ready(e, c);
 }
 
-/* --- the ways one ends --------------------------------------------------------------------------
- */
+/* --- the ways one ends ----------------------------------------------------------------------- */
 
 void mqbx_conn_log(struct engine *e, const struct conn *c, enum log_level level, const char *event,
                    int reason, const char *detail)
@@ -350,8 +349,7 @@ void mqbx_conn_end_later(struct engine *e, struct conn *c, uint8_t reason)
     mqbx_list_push_back(&e->ready, &c->run_node);
 }
 
-/* --- timers -------------------------------------------------------------------------------------
- */
+/* --- timers ---------------------------------------------------------------------------------- */
 
 void mqbx_conn_start_keep_alive(struct engine *e, struct conn *c)
 {

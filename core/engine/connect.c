@@ -33,8 +33,7 @@ void mqbx_conn_refuse(struct engine *e, struct conn *c, uint8_t reason, const ch
     mqbx_conn_close(e, c);
 }
 
-/* --- checks ------------------------------------------------------------------------------------
- */
+/* --- checks ---------------------------------------------------------------------------------- */
 
 static uint8_t check_client_id(const struct engine *e, const struct connect *p)
 {

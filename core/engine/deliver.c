@@ -12,8 +12,7 @@
 
 #define WINDOW_SPAN 65534u /* sequences: so that no packet identifier stands for two entries */
 
-/* --- entries ------------------------------------------------------------------------------------
- */
+/* --- entries --------------------------------------------------------------------------------- */
 
 static bool init_ids(struct engine *e, struct entry *n, const struct delivery *d)
 {

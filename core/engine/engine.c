@@ -10,8 +10,7 @@
 #include "engine/packets.h"
 #include "engine/session.h"
 
-/* --- memory -------------------------------------------------------------------------------------
- */
+/* --- memory ---------------------------------------------------------------------------------- */
 
 static void *count_alloc(void *arg, void *ptr, size_t old_size, size_t new_size)
 {
@@ -32,6 +31,14 @@ static void tell_memory(struct engine *e)
         return;
     mqbx_atomic_add64(&e->shared->memory_bytes, held - e->memory_told);
     e->memory_told = held;
+}
+
+bool mqbx_engine_is_over_memory(const struct engine *e)
+{
+    uint64_t limit = e->settings->memory_limit_bytes;
+    return limit > 0 &&
+           mqbx_atomic_load64(&e->shared->memory_bytes) + mqbx_retained_bytes(e->shared->retained) >
+               limit;
 }
 
 /* --- made and freed

@@ -9,8 +9,7 @@
 #include "engine/delivery.h"
 #include "engine/packets.h"
 
-/* --- leaving ------------------------------------------------------------------------------------
- */
+/* --- leaving --------------------------------------------------------------------------------- */
 
 /* The link and what was read go into the arrival; the connection here has served its purpose. */
 static void strip(struct engine *e, struct conn *c, struct arrival *a)

@@ -93,7 +93,7 @@ void mqbx_index_free(struct index *ix)
     mqbx_free(ix->mem.alloc, ix, sizeof(*ix));
 }
 
-/* --- changes ----------------------------------------------------------------------- */
+/* --- changes --------------------------------------------------------------------------------- */
 
 static bool is_wildcard(struct bytes level, char c)
 {
@@ -210,7 +210,7 @@ bool mqbx_index_remove(struct index *ix, uint32_t tenant, struct bytes filter, c
     return true;
 }
 
-/* --- matching ---------------------------------------------------------------------- */
+/* --- matching -------------------------------------------------------------------------------- */
 
 /* Both lists can take what a step from the branches may push. */
 static bool reserve_step(struct index *ix)

@@ -21,7 +21,7 @@ struct subscriber_list {
     struct subscriber items[];
 };
 
-/* --- sorting ----------------------------------------------------------------------- */
+/* --- sorting --------------------------------------------------------------------------------- */
 
 static uint32_t key_of(const struct subscriber *s)
 {
@@ -93,7 +93,7 @@ bool mqbx_subscribers_sort(struct subscriber *items, uint32_t count, struct inde
     return true;
 }
 
-/* --- the list ---------------------------------------------------------------------- */
+/* --- the list -------------------------------------------------------------------------------- */
 
 static size_t list_size(uint32_t cap)
 {
@@ -246,7 +246,7 @@ static bool remove_from_list(struct subscribers *set, struct index_memory *mem, 
     return true;
 }
 
-/* --- the set ----------------------------------------------------------------------- */
+/* --- the set --------------------------------------------------------------------------------- */
 
 void mqbx_subscribers_fini(struct subscribers *set, struct index_memory *mem)
 {

@@ -40,7 +40,7 @@ void mqbx_tree_fini(struct tree *t)
     *t = (struct tree){.mem = t->mem};
 }
 
-/* --- pages ------------------------------------------------------------------------- */
+/* --- pages ----------------------------------------------------------------------------------- */
 
 static void partial_push(struct tree *t, uint32_t page)
 {
@@ -121,7 +121,7 @@ static void page_emptied(struct tree *t, uint32_t page)
     t->absent = page + 1;
 }
 
-/* --- nodes ------------------------------------------------------------------------- */
+/* --- nodes ----------------------------------------------------------------------------------- */
 
 static uint32_t node_new(struct tree *t, uint32_t parent, uint64_t level_hash)
 {

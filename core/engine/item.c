@@ -105,8 +105,7 @@ void mqbx_engine_item(struct engine *e, const struct item *it)
     }
 }
 
-/* --- undone --------------------------------------------------------------------------------------
- */
+/* --- undone ---------------------------------------------------------------------------------- */
 
 static void dispose_arrival(const struct alloc *a, struct arrival *arrival)
 {

@@ -14,8 +14,7 @@
 
 #define WINDOW_DEFAULT 32u
 
-/* --- deliveries ---------------------------------------------------------------------------------
- */
+/* --- deliveries ------------------------------------------------------------------------------ */
 
 static uint32_t window_of(const struct local_subscription *ls)
 {
@@ -135,8 +134,7 @@ static void pump(struct engine *e, struct subscription *sub)
     mqbx_session_want_pump(e, sub->session); /* replays and credits */
 }
 
-/* --- subscriptions -------------------------------------------------------------------------------
- */
+/* --- subscriptions --------------------------------------------------------------------------- */
 
 static bool has_number(const void *value, const void *key)
 {

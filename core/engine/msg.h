@@ -77,7 +77,8 @@ struct msg *mqbx_msg_new(const struct alloc *a, const struct publication *p);
  * thread drops it, under no lock. On NULL (out of memory) it has not run. */
 struct msg *mqbx_msg_new_foreign(const struct alloc *a, const struct publication *p,
                                  msg_free_fn free_fn, void *arg);
-/* The sole reference is still the maker's, who gives up: free_fn will not run, the payload stays the host's. */
+/* The sole reference is still the maker's, who gives up: free_fn will not run, the payload stays
+ * the host's. */
 void mqbx_msg_disarm(struct msg *m);
 struct msg *mqbx_msg_ref(struct msg *m);
 void mqbx_msg_unref(struct msg *m); /* NULL is fine */

@@ -31,7 +31,8 @@ bool mqbx_output_reserve(struct engine *e, struct conn *c, uint32_t len);
 uint8_t *mqbx_output_room(struct engine *e, struct conn *c, uint32_t len);
 /* Appends a copy, in as many blocks as it takes. After a reserve of as much it cannot fail. */
 bool mqbx_output_copy(struct engine *e, struct conn *c, const void *ptr, uint32_t len);
-/* Appends a reference to the payload or the properties of m, taking one local reference. False: out of memory. */
+/* Appends a reference to the payload or the properties of m, taking one local reference. False: out
+ * of memory. */
 bool mqbx_output_refer(struct engine *e, struct conn *c, struct local_msg *m, bool is_payload);
 /* Sends what the link takes. False: the link is broken. */
 bool mqbx_output_flush(struct engine *e, struct conn *c);

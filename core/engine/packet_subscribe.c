@@ -88,8 +88,7 @@ void mqbx_subscribe_op_joined(struct engine *e, struct conn *c, struct bytes tex
     mqbx_conn_unpark(e, c);
 }
 
-/* --- one filter ----------------------------------------------------------------------------------
- */
+/* --- one filter ------------------------------------------------------------------------------ */
 
 /* The text with the mountpoint in front of its filter, in e->scratch when there is one. False: too
  * long. */

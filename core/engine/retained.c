@@ -90,7 +90,7 @@ uint64_t mqbx_retained_bytes(const struct retained *r)
     return mqbx_atomic_load64(&r->bytes);
 }
 
-/* --- shards ------------------------------------------------------------------------ */
+/* --- shards ---------------------------------------------------------------------------------- */
 
 static bool is_wildcard(struct bytes level)
 {
@@ -144,7 +144,7 @@ static void bury(struct dead *d)
         mqbx_msg_unref(d->list[--d->count]);
 }
 
-/* --- put --------------------------------------------------------------------------- */
+/* --- put ------------------------------------------------------------------------------------- */
 
 /* A message nobody else refers to can become the value as it is. The host's buffer cannot: it is
  * lent for the turn only. */
@@ -237,7 +237,7 @@ enum retained_status mqbx_retained_put(struct retained *r, const struct publicat
     return status;
 }
 
-/* --- take -------------------------------------------------------------------------- */
+/* --- take ------------------------------------------------------------------------------------ */
 
 struct walk {
     struct retained *r;
@@ -354,7 +354,7 @@ void mqbx_retained_cursor_fini(struct retained_cursor *c)
     c->held = NULL;
 }
 
-/* --- sweep ------------------------------------------------------------------------- */
+/* --- sweep ----------------------------------------------------------------------------------- */
 
 /* Under the lock. True: came to the shard's end. */
 static bool sweep_shard(struct retained *r, struct shard *s, uint64_t now_ms, uint32_t max,

@@ -39,7 +39,7 @@ void mqbx_blocks_fini(struct blocks *b)
     mqbx_blocks_init(b, b->alloc);
 }
 
-/* --- order ------------------------------------------------------------------------- */
+/* --- order ----------------------------------------------------------------------------------- */
 
 static struct bytes from_offset(struct bytes b, uint32_t offset)
 {
@@ -154,7 +154,7 @@ struct place mqbx_blocks_clamp(const struct blocks *b, struct place p)
     return normal(b, p);
 }
 
-/* --- changes ----------------------------------------------------------------------- */
+/* --- changes --------------------------------------------------------------------------------- */
 
 static bool block_resize(const struct blocks *b, struct block *k, uint32_t cap)
 {

@@ -24,8 +24,7 @@ struct engine_time {
     uint64_t wall_ms;
 };
 
-/* --- link: one transport connection -------------------------------------------------------------
- */
+/* --- link: one transport connection ---------------------------------------------------------- */
 
 enum { LINK_READ = 1u << 0, LINK_WRITE = 1u << 1 };
 

@@ -47,8 +47,7 @@ struct session *mqbx_session_by_id(struct engine *e, uint64_t id)
     return mqbx_table_find(&e->sessions_by_id, mqbx_hash_mix(id), has_id, &id);
 }
 
-/* --- made --------------------------------------------------------------------------------------
- */
+/* --- made ------------------------------------------------------------------------------------ */
 
 static bool copy_text(struct engine *e, struct session *s, struct bytes client_id,
                       struct bytes user_name)
@@ -108,8 +107,7 @@ no_text:
     return NULL;
 }
 
-/* --- ended ---------------------------------------------------------------------------------------
- */
+/* --- ended ----------------------------------------------------------------------------------- */
 
 static void drop_entries(struct engine *e, struct session *s)
 {

@@ -80,7 +80,7 @@ struct engine {
     struct table groups_by_id;
     struct table local_subs; /* by number */
     struct list barriers;    /* replays that wait for the other workers */
-    struct ring foreign;     /* struct local_msg *: this turn's messages whose payload is the host's */
+    struct ring foreign; /* struct local_msg *: this turn's messages whose payload is the host's */
 
     uint64_t next_id;    /* sessions, connections, groups, barriers: (worker << 48) + count */
     uint32_t next_order; /* sessions and groups: what matches are sorted by */
@@ -106,7 +106,8 @@ static inline uint32_t mqbx_id_worker(uint64_t id)
 
 /* Posts to another engine (or this one), counting what it stands for. False: out of memory. */
 bool mqbx_engine_post(struct engine *e, uint32_t target, const struct item *it, uint32_t bytes);
-/* The workers together hold more than limits allow: nothing more is queued or retained, and no connection is let in. */
+/* The workers together hold more than limits allow: nothing more is queued or retained, and no
+ * connection is let in. */
 bool mqbx_engine_is_over_memory(const struct engine *e);
 void mqbx_engine_log(struct engine *e, const struct log_event *ev);
 

@@ -43,8 +43,7 @@ struct subscription *mqbx_subscription_find(struct engine *e, const struct sessi
     return mqbx_table_find(&e->subscriptions, text_hash(e, s, text), has_text, &key);
 }
 
-/* --- made ----------------------------------------------------------------------------------------
- */
+/* --- made ------------------------------------------------------------------------------------ */
 
 static void take_options(struct subscription *sub, const struct subscribe_request *r)
 {
