@@ -10,13 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum {
-    FAULTS_SHOWN = 20,
-    PACKETS_BETWEEN_CUTS = 60,
-    AWAY_MS = 30,
-    CUTS_EACH = 12,
-    EXPIRY_S = 3600
-};
+enum { FAULTS_SHOWN = 20, PACKETS_BETWEEN_CUTS = 60, TAKEN_OVER = 0x8e };
+enum { EXPIRY_S = 3600, AWAY_MS = 30, LATE_MS = 5000 };
 
 enum cut { CUT_FIN, CUT_RESET, CUT_TORN, CUT_LEFT_BEHIND, CUT_DISCONNECT, CUTS };
 
@@ -60,10 +55,13 @@ void actor_fini(struct actor *actor)
 /* Is away from now on, for a moment. */
 static void leave(struct actor *a, bool reset)
 {
-    a->may_be_overtaken = a->phase == ACTOR_GREETING;
+    uint64_t now_ms = mini_now_ms();
+    if (a->phase == ACTOR_GREETING) {
+        a->overtaken_until_ms = now_ms + LATE_MS;
+    }
     mini_link_close(&a->link, reset);
     a->phase = ACTOR_AWAY;
-    a->back_at_ms = mini_now_ms() + crowd_draw(a->crowd, AWAY_MS);
+    a->back_at_ms = now_ms + crowd_draw(a->crowd, AWAY_MS);
 }
 
 static bool can_leave_behind(const struct actor *a)
@@ -124,8 +122,8 @@ static void come(struct actor *a)
 /* The other side has ended the connection. */
 static void lost(struct actor *a, int reason)
 {
-    bool is_expected = a->may_be_overtaken && (reason < 0 || reason == 0x8e);
-    if (!a->crowd->is_ending && !is_expected) {
+    bool is_late = mini_now_ms() < a->overtaken_until_ms;
+    if (!is_late || (reason >= 0 && reason != TAKEN_OVER)) {
         crowd_fault(a->crowd, a, "the broker ended the connection, reason %d (-1: none), phase %d",
                     reason, (int)a->phase);
     }
@@ -165,7 +163,7 @@ static void take(struct actor *a, const struct mini_packet *p)
 
 void actor_before_poll(struct actor *actor, uint64_t now_ms)
 {
-    if (actor->phase == ACTOR_AWAY && now_ms >= actor->back_at_ms && !actor->crowd->is_ending) {
+    if (actor->phase == ACTOR_AWAY && now_ms >= actor->back_at_ms) {
         come(actor);
     }
     if (actor->phase == ACTOR_OPEN) {

@@ -22,6 +22,7 @@ static void on_greeting(struct actor *a, bool eager)
     struct subscriber *s = subscriber_of(a);
     (void)eager;
     s->has_seen_new = false;
+    s->has_pinged = false;
     s->open_ids = 0;
     s->answer_count = 0;
     memset(s->is_open, 0, SUBSCRIBER_IDS * sizeof *s->is_open);
@@ -184,8 +185,8 @@ static void on_turn(struct actor *a)
     }
     s->answer_count -= n;
     memmove(s->answers, s->answers + n, s->answer_count * sizeof *s->answers);
-    if (s->wants_pong && s->answer_count == 0) {
-        s->wants_pong = false;
+    if (s->wants_pong && !s->has_pinged && s->answer_count == 0) {
+        s->has_pinged = true;
         mini_send_bare(&a->link, MINI_PINGREQ);
     }
 }

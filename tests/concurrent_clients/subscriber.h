@@ -23,6 +23,7 @@ struct subscriber {
     bool is_slow;
     bool has_seen_new; /* on this connection: nothing is delivered again after that */
     bool wants_pong;
+    bool has_pinged; /* on this connection */
     bool has_pong;
     unsigned open_ids;       /* given out on this connection and not finished by us */
     unsigned answer_count;   /* not sent yet */
