@@ -237,11 +237,11 @@ MQB_API mqb_err mqb_broker_new(const mqb_config *cfg, mqb_broker **out);
 MQB_API mqb_err mqb_broker_start(mqb_broker *b);
 
 /* [owner][blocking] Listeners close, reading stops, what is under way is answered, each client gets
- * DISCONNECT 0x8B (Server shutting down) and up to grace_ms to take what is unsent; then
- * connections close and threads end. In-process handles and subscriptions end: arg_free and done
- * callbacks have all run when this returns. Listeners of mqb_listen are opened again by the next
- * start. Sessions and retained messages live on in a store only. MQB_ESTATE: not started. Any other
- * answer: it is stopped all the same. */
+ * DISCONNECT 0x8B (Server shutting down) and up to grace_ms (-1: stop.grace) to take what is
+ * unsent; then connections close and threads end. In-process handles and subscriptions end:
+ * arg_free and done callbacks have all run when this returns. Listeners of mqb_listen are opened
+ * again by the next start. Sessions and retained messages live on in a store only. MQB_ESTATE: not
+ * started. Any other answer: it is stopped all the same. */
 MQB_API mqb_err mqb_broker_stop(mqb_broker *b, int64_t grace_ms);
 
 /* [owner][blocking] Stops with no grace if it still runs. NULL is fine. Handles that are still open
@@ -376,7 +376,7 @@ typedef struct {
     uint32_t flags;
     uint32_t tenant;
     uint32_t session_expiry_s; /* with MQB_LOCAL_DURABLE; 0: session.expiry_v3 */
-    mqb_done_fn opened;        /* may be NULL. MQB_EEXIST: another handle has this name */
+    mqb_done_fn opened;        /* may be NULL. MQB_EEXIST: a client or handle has this name */
     void *opened_arg;
 } mqb_local_opts;
 
@@ -388,10 +388,11 @@ static inline mqb_local_opts mqb_local_defaults(void)
     return o;
 }
 
-/* [any] Opens a handle under a client id. It may be used at once. A connected client of that id is
- * taken over (DISCONNECT 0x8E). opts may be NULL. Close it with mqb_local_close, also after the
- * broker has stopped; not after mqb_broker_free, which frees it. MQB_EINVAL: name empty, not UTF-8,
- * longer than limits.max_client_id, or beginning with '$'; MQB_ESTATE: not running. */
+/* [any] Opens a handle under a client id. It may be used at once; opts->opened tells how it went.
+ * With MQB_EEXIST (an open handle, or the session of a client, has this name) nothing done with it
+ * has an effect. opts may be NULL. Close it with mqb_local_close, also after the broker has
+ * stopped; not after mqb_broker_free, which frees it. MQB_EINVAL: name empty, not UTF-8, longer
+ * than limits.max_client_id, or beginning with '$'; MQB_ESTATE: not running. */
 MQB_API mqb_err mqb_local_open(mqb_broker *b, const char *name, const mqb_local_opts *opts,
                                mqb_local **out);
 
@@ -547,8 +548,8 @@ MQB_API mqb_err mqb_subscribe_wait(mqb_broker *b, const mqb_subscribe_opts *opts
                                    int64_t timeout_ms, mqb_sub *out);
 
 /* [any] Ends a delivery that was MQB_DELIVER_LATER and opens the window by one. The reference to m
- * is given back in any case. MQB_ENOENT: the subscription is over; MQB_ESTATE: not running. (After
- * mqb_broker_free use mqb_msg_unref.) */
+ * is given back, also on an error (but MQB_ENOMEM: nothing has happened, try again). MQB_ENOENT:
+ * the subscription is over; MQB_ESTATE: not running. (After mqb_broker_free use mqb_msg_unref.) */
 MQB_API mqb_err mqb_deliver_done(mqb_broker *b, mqb_sub sub, mqb_msg *m);
 
 /* [any] Ends a subscription. Returns at once: fn may still be running, or run for what is under
@@ -630,9 +631,9 @@ enum { MQB_KICK_DROP_SESSION = 1u << 0 }; /* end the session too, connected or n
 
 /* [any] Closes a client's connection; reason is the code of the DISCONNECT it gets first if it
  * speaks MQTT 5, 0 meaning 0x98 (Administrative action). `connection` 0: whichever is open; else
- * only that one, so that a client that has just come back is left alone. Returns at once; a client
- * that is gone is not an error any more. MQB_EINVAL: reason 1..0x7F, unknown flags; MQB_ENOENT:
- * never was such an id; MQB_ESTATE. */
+ * only that one, so that a client that has just come back is left alone. Returns at once; that a
+ * client is gone already is no error, and in-process handles are left alone. MQB_EINVAL: no client,
+ * a reason 1..0x7F, unknown flags; MQB_ESTATE: not running. */
 MQB_API mqb_err mqb_client_kick(mqb_broker *b, mqb_client c, uint64_t connection, uint8_t reason,
                                 uint32_t flags);
 
