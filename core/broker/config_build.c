@@ -11,6 +11,7 @@
 
 #include "broker/error.h"
 #include "engine/msg.h"
+#include "io/address.h"
 #include "mqtt/reason.h"
 #include "mqtt/topic.h"
 #include "mqtt/utf8.h"
@@ -219,6 +220,10 @@ static mqb_err check_listener(const mqb_config *cfg, const char *name,
         return mqbx_error(
             MQB_ECONFIG,
             "listener.%s.url is missing: where to listen, such as mqtt://127.0.0.1:1883", name);
+    struct url url;
+    struct io_error e = {.text = ""};
+    if (mqbx_url_parse(o->url, &url, &e) != MQB_OK)
+        return listener_contradiction(cfg, name, "url", e.text);
     if (!mqbx_topic_prefix_valid(o->mountpoint))
         return listener_contradiction(cfg, name, "mountpoint", "is not the beginning of a topic");
     if (!mqbx_utf8_valid(mqbx_bytes_of(mqbx_config_listener_text(cfg, name, "tenant"))))
