@@ -144,21 +144,22 @@ static void on_pause_over(uv_timer_t *timer)
 }
 
 /* No descriptor is left: accepts with the spare one and closes at once, so that the client learns
- * it. False: accepting must pause. */
-static bool turn_away(struct acceptor *ac)
+ * it. Answers 0, or the errno of the accept. */
+static int turn_away(struct acceptor *ac)
 {
     struct address peer;
     if (ac->spare_fd < 0)
-        return false;
+        return EMFILE;
     close(ac->spare_fd);
     int fd = mqbx_socket_accept(ac->fd, &peer);
+    int error = fd < 0 ? errno : 0;
     if (fd >= 0)
         close(fd);
     ac->spare_fd = open_spare();
     if (fd >= 0)
         log_refusal(ac, LOG_WARN, "connection refused, no file descriptor is left", &peer,
                     ac->origin->settings.name);
-    return fd >= 0 && ac->spare_fd >= 0;
+    return error;
 }
 
 static bool is_full(const struct acceptor *ac)
@@ -187,33 +188,25 @@ static void welcome(struct acceptor *ac, int fd, const struct address *peer)
                 ac->origin->settings.name);
 }
 
+/* The peer may have gone while it waited in the backlog, or a firewall rule forbids it; the others
+ * are not concerned. */
+static bool concerns_one_peer(int error)
+{
+    return error == EINTR || error == ECONNABORTED || error == EPROTO || error == EPERM;
+}
+
 /* False: there is nothing more to accept now. */
 static bool accept_failed(struct acceptor *ac, int error)
 {
-    switch (error) {
-    case EAGAIN:
-#if EWOULDBLOCK != EAGAIN
-    case EWOULDBLOCK:
-#endif
-        return false;
-    case EMFILE:
-    case ENFILE:
-        if (turn_away(ac))
-            return true;
-        break;
-    case EINTR:
-    case ECONNABORTED:
-    case EPROTO:
-    case EPERM: /* a firewall rule */
+    if (error == EMFILE || error == ENFILE) /* said even when nobody waits */
+        error = turn_away(ac);
+    if (error == 0 || concerns_one_peer(error))
         return true;
-    default:
-        break;
-    }
-    pause_accepting(ac, error);
+    if (error != EAGAIN && error != EWOULDBLOCK)
+        pause_accepting(ac, error);
     return false;
 }
 
-/* The peer may have gone while it waited in the backlog; the others have not. */
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
     struct acceptor *ac = poll->data;

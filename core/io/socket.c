@@ -8,21 +8,26 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 enum { BACKLOG = 1024, SOCKET_FILE_MODE = 0660 };
 
-static mqb_err cannot_listen(const char *where, const char *call, struct io_error *e)
+static mqb_err cannot_listen(const struct listener_options *o, const char *where, const char *call,
+                             struct io_error *e)
 {
     int error = errno;
-    const char *remedy = "";
-    if (error == EADDRINUSE && strncmp(where, "unix:", 5) == 0)
-        remedy = "; another process listens there (choose another path with listener.NAME.url)";
-    else if (error == EADDRINUSE)
-        remedy = "; another process has this port (choose another with listener.NAME.url)";
-    else if (error == EACCES && strncmp(where, "unix:", 5) != 0)
-        remedy = "; ports below 1024 need a privilege (choose another with listener.NAME.url)";
+    bool is_unix = strncmp(where, "unix:", 5) == 0;
+    const char *cause = NULL;
+    char remedy[192] = "";
+    if (error == EADDRINUSE)
+        cause = is_unix ? "another process listens there" : "another process has this port";
+    else if (error == EACCES && !is_unix)
+        cause = "ports below 1024 need a privilege";
+    if (cause)
+        snprintf(remedy, sizeof(remedy), "; %s (choose another with listener.%s.url)", cause,
+                 o->name && o->name[0] != '\0' ? o->name : "NAME");
     return mqbx_io_error(e, MQB_ESYS, "cannot listen on %s: %s: %s%s", where, call,
                          mqbx_io_strerror(error).text, remedy);
 }
@@ -105,6 +110,18 @@ void mqbx_socket_file_remove(const struct alloc *a, struct socket_file *f)
 /* --- listening ---------------------------------------------------------------------------------
  */
 
+/* fchmod before the bind makes the file no more open than it shall be; the umask may have taken
+ * from that, hence chmod. */
+static const char *bind_to(int fd, const struct address *a)
+{
+    if (bind(fd, (const struct sockaddr *)&a->sa, a->len) != 0)
+        return "bind";
+    const char *path = ((const struct sockaddr_un *)&a->sa)->sun_path;
+    if (a->sa.ss_family == AF_UNIX && chmod(path, SOCKET_FILE_MODE) != 0)
+        return "chmod";
+    return NULL;
+}
+
 /* NULL, or the call that failed, with errno. Accepted sockets inherit TCP_NODELAY where the system
  * does that. */
 static const char *set_up(int fd, const struct address *a, bool ipv6_only)
@@ -127,8 +144,8 @@ static const char *listen_at(const struct address *a, bool ipv6_only, int backlo
     if (fd < 0)
         return "socket";
     const char *call = set_up(fd, a, ipv6_only);
-    if (!call && bind(fd, (const struct sockaddr *)&a->sa, a->len) != 0)
-        call = "bind";
+    if (!call)
+        call = bind_to(fd, a);
     if (!call && listen(fd, backlog > 0 ? backlog : BACKLOG) != 0)
         call = "listen";
     if (call) {
@@ -166,7 +183,7 @@ mqb_err mqbx_socket_listen(const struct listener_options *o, const struct url *u
         if (i + 1 < count && has_no_family(errno))
             continue;
         mqbx_address_text(&candidates[i], where);
-        return cannot_listen(where, call, e);
+        return cannot_listen(o, where, call, e);
     }
     return MQB_OK;
 }

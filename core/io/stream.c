@@ -55,7 +55,8 @@ void mqbx_stream_disown(struct stream *s)
 
 bool mqbx_stream_attach(struct stream *s, struct io_loop *loop)
 {
-    assert(!s->poll);
+    if (s->poll) /* its home is the worker that accepted it: it never left */
+        return true;
     s->poll = mqbx_loop_poll_new(loop, s->fd, s);
     s->wanted = s->armed = 0;
     s->is_drained = false;

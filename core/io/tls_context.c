@@ -63,8 +63,8 @@ static mqb_err load_key_pair(const struct setup *s)
     if (!is_set(cert) || !is_set(key))
         return mqbx_io_error(s->e, MQB_ETLS,
                              "listener %s: TLS needs a certificate and its key: set "
-                             "listener.NAME.tls.%s",
-                             s->name, is_set(cert) ? "key" : "cert");
+                             "listener.%s.tls.%s",
+                             s->name, s->name, is_set(cert) ? "key" : "cert");
     SSL_CTX_set_default_passwd_cb(s->ssl, no_password);
     if (SSL_CTX_use_certificate_chain_file(s->ssl, cert) != 1)
         return refuse(s, "use the certificate chain", cert);
@@ -87,8 +87,8 @@ static mqb_err load_client_ca(const struct setup *s)
     if (!is_set(file))
         return mqbx_io_error(s->e, MQB_ETLS,
                              "listener %s: client certificates are checked with a CA: set "
-                             "listener.NAME.tls.ca",
-                             s->name);
+                             "listener.%s.tls.ca",
+                             s->name, s->name);
     if (SSL_CTX_load_verify_locations(s->ssl, file, NULL) != 1)
         return refuse(s, "use the CA file", file);
     STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(file);
