@@ -4,7 +4,6 @@
  */
 #include "io/stream.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/uio.h>
