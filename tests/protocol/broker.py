@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Starts the broker under test, and gives tests their benches (clients with names of their own)."""
+
 import itertools
 import signal
 import socket
@@ -31,7 +32,9 @@ class Broker:
         raise AssertionError(f"{self.command()} does not start:\n{self.log()}")
 
     def command(self):
-        sets = [text for key, value in self.settings.items() for text in ("--set", f"{key}={value}")]
+        sets = [
+            text for key, value in self.settings.items() for text in ("--set", f"{key}={value}")
+        ]
         return [self.program, "-p", str(self.address[1]), *sets]
 
     def _is_ready(self):
@@ -69,7 +72,8 @@ def free_port():
 
 
 class Bench:
-    """Clients of one protocol version at one broker; ids and topics begin with a prefix of the test's own."""
+    """Clients of one protocol version at one broker; ids and topics begin with a prefix of the
+    test's own."""
 
     _numbers = itertools.count(1)
 

@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: MIT
 """Fails when a normative statement that a server can break is named by no test and by no reason.
 
-A test names statements in its name: test_MQTT_3_1_4_3_... names MQTT-3.1.4-3, and a name may hold several.
-Files test_v5_* speak of MQTT 5.0, test_v311_* of 3.1.1. normative/not_testable.tsv holds what cannot be seen
-from outside, with the reason; an entry there that a test names after all is a fault too.
+A test names statements in its name: test_MQTT_3_1_4_3_... names MQTT-3.1.4-3, and a name may hold
+several. Files test_v5_* speak of MQTT 5.0, test_v311_* of 3.1.1. normative/not_testable.tsv holds
+what cannot be seen from outside, with the reason; an entry there that a test names after all is a
+fault too.
 """
+
 import ast
 import pathlib
 import re
@@ -59,7 +61,9 @@ def check(version, faults):
     for one in needed:
         if one not in named and one not in excused:
             faults.append(f"MQTT {version} {one}: no test names it: {statements[one][1]}")
-    print(f"MQTT {version}: {len(needed)} statements a server can break, {len(excused)} not testable")
+    print(
+        f"MQTT {version}: {len(needed)} statements a server can break, {len(excused)} not testable"
+    )
 
 
 def main():

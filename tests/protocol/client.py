@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """A test's client: one socket, packets in and out, always with a deadline.
 
-It also watches the server all the time: no packet larger than the announced maximum, no more unacknowledged
-PUBLISHes than the Receive Maximum, no packet identifier given out twice, no topic alias that was not
-announced, nothing after a DISCONNECT.
+It also watches the server all the time: no packet larger than the announced maximum, no more
+unacknowledged PUBLISHes than the Receive Maximum, no packet identifier given out twice, no topic
+alias that was not announced, nothing after a DISCONNECT.
 """
+
 import collections
 import os
 import select
@@ -67,7 +68,9 @@ class Client:
     def _fill(self, until):
         left = until - time.monotonic()
         if left <= 0 or not select.select([self.socket], [], [], left)[0]:
-            raise AssertionError(f"no packet before the deadline; bytes so far: {bytes(self.buffer)!r}")
+            raise AssertionError(
+                f"no packet before the deadline; bytes so far: {bytes(self.buffer)!r}"
+            )
         try:
             data = self.socket.recv(1 << 16)
         except ConnectionError:
@@ -136,7 +139,9 @@ class Client:
         if self.version == 5:
             packet = self.expect(T.DISCONNECT)
             names = ", ".join(f"0x{code:02X}" for code in codes)
-            assert packet.code in codes, f"expected one of {names}, got {packet} 0x{packet.code:02X}"
+            assert (
+                packet.code in codes
+            ), f"expected one of {names}, got {packet} 0x{packet.code:02X}"
         self.expect_eof()
         return packet
 
@@ -185,9 +190,7 @@ class Client:
         """PUBLISH without waiting for an answer; its packet identifier."""
         if qos and pid is None:
             pid = self.next_pid()
-        self.send(
-            mqtt.publish(topic, payload, qos=qos, pid=pid, version=self.version, **options)
-        )
+        self.send(mqtt.publish(topic, payload, qos=qos, pid=pid, version=self.version, **options))
         return pid
 
     def publish(self, topic, payload=b"", qos=0, **options):
@@ -251,7 +254,8 @@ class Client:
                 found.append(packet)
 
     def collect(self, publisher, qos=1):
-        """What reaches this client of all that `publisher` sent so far: a marker is published behind it."""
+        """What reaches this client of all that `publisher` sent so far: a marker is published
+        behind it."""
         if self.marker is None:
             self.marker = self.bench.marker()
             self.subscribe(self.marker, qos=qos)
@@ -259,7 +263,8 @@ class Client:
         return self.until(self.marker)
 
     def collect_retained(self):
-        """The retained messages sent so far because of subscriptions: a retained marker is asked for last."""
+        """The retained messages sent so far because of subscriptions: a retained marker is asked
+        for last."""
         topic = self.bench.marker()
         self.bench.publisher().publish(topic, b"m", qos=1, retain=True)
         self.subscribe(topic, qos=1)
@@ -292,7 +297,8 @@ class Client:
         self.close()
 
     def reconnect(self, **changes):
-        """A new connection with the same options (but Clean Start 0 unless told) and its CONNACK."""
+        """A new connection with the same options (but Clean Start 0 unless told) and its
+        CONNACK."""
         options = {**self.options, "clean": False, **changes}
         client = self.bench.open(self.version)
         client.last_pid = self.last_pid
@@ -303,7 +309,8 @@ class Client:
 
 
 def gather(clients, count):
-    """(index, message) of the next `count` messages at any of the clients, acknowledged as they come."""
+    """(index, message) of the next `count` messages at any of the clients, acknowledged as they
+    come."""
     found = []
     until = time.monotonic() + DEADLINE
     while len(found) < count:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Options and fixtures of the protocol tests; README.md explains the suite."""
+
 import os
 import sys
 import threading
@@ -14,7 +15,9 @@ from broker import Bench, Broker  # noqa: E402
 
 
 def pytest_addoption(parser):
-    parser.addoption("--brokerd", default=os.environ.get("MQB_BROKERD"), help="the mqttbrokerd to test")
+    parser.addoption(
+        "--brokerd", default=os.environ.get("MQB_BROKERD"), help="the mqttbrokerd to test"
+    )
     parser.addoption("--threads", default="1", help="its number of workers")
 
 
@@ -98,7 +101,8 @@ def configured(brokers):
 
 
 def timed(function):
-    """Marks a test that waits for time to pass: all of them that were selected run at once, in threads."""
+    """Marks a test that waits for time to pass: all of them that were selected run at once, in
+    threads."""
 
     @pytest.mark.timed
     def test(timed_results):

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """A small MQTT codec of the tests' own: 3.1, 3.1.1 and 5.0, independent of the broker's.
 
-Packing writes what it is told, valid or not: that is what a test of bad input needs. Unpacking is as
-strict as the standard: flags, lengths, UTF-8, reason code tables and property tables of everything a server
-sends are checked on every packet, and any fault raises Malformed.
+Packing writes what it is told, valid or not: that is what a test of bad input needs. Unpacking is
+as strict as the standard: flags, lengths, UTF-8, reason code tables and property tables of
+everything a server sends are checked on every packet, and any fault raises Malformed.
 """
+
 import struct
 from enum import IntEnum
 
@@ -186,7 +187,8 @@ def property_bytes(name, value):
 
 
 def properties(props):
-    """A property block with its length: from None, a dict (a list repeats its name), or bytes as they are."""
+    """A property block with its length: from None, a dict (a list repeats its name), or bytes as
+    they are."""
     if isinstance(props, (bytes, bytearray)):
         return varint(len(props)) + bytes(props)
     out = bytearray()
@@ -205,7 +207,13 @@ class Will:
     """What CONNECT says about a will."""
 
     def __init__(self, topic, payload=b"", qos=0, retain=False, props=None):
-        self.topic, self.payload, self.qos, self.retain, self.props = topic, payload, qos, retain, props
+        self.topic, self.payload, self.qos, self.retain, self.props = (
+            topic,
+            payload,
+            qos,
+            retain,
+            props,
+        )
 
 
 def connect(
@@ -365,7 +373,8 @@ class Reader:
 
 
 class Packet:
-    """One packet from the server: `type`, `flags`, `raw` (all bytes), and the fields of its type."""
+    """One packet from the server: `type`, `flags`, `raw` (all bytes), and the fields of its
+    type."""
 
     def __init__(self, kind, flags, data):
         self.type, self.flags, self.raw = kind, flags, data
@@ -425,7 +434,11 @@ def _connack(made, body, version):
 
 
 def _publish(made, body, version):
-    made.dup, made.qos, made.retain = bool(made.flags & 8), made.flags >> 1 & 3, bool(made.flags & 1)
+    made.dup, made.qos, made.retain = (
+        bool(made.flags & 8),
+        made.flags >> 1 & 3,
+        bool(made.flags & 1),
+    )
     need(made.qos != 3, "PUBLISH with QoS 3 [MQTT-3.3.1-4]")
     need(made.qos or not made.dup, "DUP at QoS 0 [MQTT-3.3.1-2]")
     made.topic = body.text()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The tests' own codec, held against byte sequences written by hand from the standard."""
+
 import mqtt
 import pytest
 from mqtt import T
@@ -32,7 +33,9 @@ def test_packets_by_hand():
     will = mqtt.Will("w", b"p", 1, True, {"will_delay_interval": 1})
     packet = mqtt.connect("c", will=will, username="u", password=b"s")
     assert packet[9] == 0xEE
-    assert packet[12:] == b"\x00\x00\x01c\x05\x18\x00\x00\x00\x01\x00\x01w\x00\x01p\x00\x01u\x00\x01s"
+    assert (
+        packet[12:] == b"\x00\x00\x01c\x05\x18\x00\x00\x00\x01\x00\x01w\x00\x01p\x00\x01u\x00\x01s"
+    )
     assert mqtt.publish("a", b"x") == b"\x30\x05\x00\x01a\x00x"
     assert mqtt.publish("a", b"x", 2, True, True, 5)[:8] == b"\x3d\x07\x00\x01a\x00\x05\x00"
     assert mqtt.ack(T.PUBREL, 5) == b"\x62\x02\x00\x05"
@@ -46,7 +49,11 @@ def test_packets_by_hand():
 def test_parsing_by_hand():
     """Packets from a server."""
     connack = mqtt.parse(b"\x20\x06\x01\x00\x03\x21\x00\x0a", 5)
-    assert (connack.session_present, connack.code, connack.props) == (True, 0, {"receive_maximum": 10})
+    assert (connack.session_present, connack.code, connack.props) == (
+        True,
+        0,
+        {"receive_maximum": 10},
+    )
     publish = mqtt.parse(b"\x3b\x0e\x00\x01a\x00\x07\x07\x26\x00\x01k\x00\x01vp", 5)
     assert (publish.dup, publish.qos, publish.retain, publish.pid) == (True, 1, True, 7)
     assert (publish.topic, publish.payload) == ("a", b"p")

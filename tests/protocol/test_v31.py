@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """MQTT 3.1 (MQIsdp): the basics, with what differs from 3.1.1."""
+
 import mqtt
 import pytest
 from client import payloads

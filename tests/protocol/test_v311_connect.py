@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """MQTT 3.1.1, chapters 1 and 2, 3.1, 3.2, 3.14: format, CONNECT, sessions, wills, DISCONNECT."""
+
 import string
 
 import mqtt
@@ -44,7 +45,9 @@ def closed_at_once(bench, packet):
 # ---- format
 
 
-@pytest.mark.parametrize("text", [b"\xed\xa0\x80", b"\xc0\xaf", b"a\xe2\x82", b"\xff", b"\xf5\x80\x80\x80"])
+@pytest.mark.parametrize(
+    "text", [b"\xed\xa0\x80", b"\xc0\xaf", b"a\xe2\x82", b"\xff", b"\xf5\x80\x80\x80"]
+)
 def test_MQTT_1_5_3_1_ill_formed_utf8_closes(v311, text):
     """In topics, filters and every text of CONNECT."""
     for packet in (publish(text), subscribe(1, [(text, 0)]), unsubscribe(1, [text])):
@@ -100,7 +103,12 @@ def test_MQTT_2_2_2_2_wrong_flags_of_CONNECT(v311):
 
 @pytest.mark.parametrize(
     "packet",
-    [subscribe(0, [("a", 0)]), unsubscribe(0, ["a"]), publish("a", qos=1, pid=0), publish("a", qos=2, pid=0)],
+    [
+        subscribe(0, [("a", 0)]),
+        unsubscribe(0, ["a"]),
+        publish("a", qos=1, pid=0),
+        publish("a", qos=2, pid=0),
+    ],
     ids=["SUBSCRIBE", "UNSUBSCRIBE", "PUBLISH1", "PUBLISH2"],
 )
 def test_MQTT_2_3_1_1_identifier_zero_closes(v311, packet):
@@ -158,7 +166,9 @@ def test_MQTT_2_3_1_7_SUBACK_and_UNSUBACK_repeat_the_identifier(v311):
 # ---- CONNECT
 
 
-@pytest.mark.parametrize("packet", [mqtt.PINGREQ, publish("a"), subscribe(1, [("a", 0)]), b"\xe0\x00"])
+@pytest.mark.parametrize(
+    "packet", [mqtt.PINGREQ, publish("a"), subscribe(1, [("a", 0)]), b"\xe0\x00"]
+)
 def test_MQTT_3_1_0_1_first_packet_must_be_CONNECT(v311, packet):
     """Anything else first is closed."""
     closed_at_once(v311, packet)
@@ -282,7 +292,9 @@ MALFORMED = {
     "MQTT_3_1_2_20_password_without_flag": connect("a", flags=0x82, username="u", password="p"),
     "MQTT_3_1_2_21_flag_without_password": connect("a", flags=0xC2, username="u"),
     "MQTT_3_1_2_22_password_without_user_name": connect("a", password="p"),
-    "MQTT_3_1_3_3_no_client_id": mqtt.packet(T.CONNECT, 0, mqtt.field("MQTT") + b"\x04\x02\x00\x3c"),
+    "MQTT_3_1_3_3_no_client_id": mqtt.packet(
+        T.CONNECT, 0, mqtt.field("MQTT") + b"\x04\x02\x00\x3c"
+    ),
     "client_id_cut": mqtt.packet(T.CONNECT, 0, mqtt.field("MQTT") + b"\x04\x02\x00\x3c\x00\x05ab"),
     "bytes_behind": mqtt.packet(T.CONNECT, 0, connect("a")[2:] + b"x"),
 }
@@ -525,7 +537,8 @@ def test_MQTT_7_1_1_1_ordered_byte_stream(v311):
 
 
 def test_MQTT_7_0_0_2_no_extension_is_needed(v311):
-    """A client that knows nothing but the standard gets everything: the whole of this file shows it."""
+    """A client that knows nothing but the standard gets everything: the whole of this file shows
+    it."""
     client = v311.connect(raw_id="", username=None)
     client.subscribe(v311.topic("a"), qos=2)
     client.publish(v311.topic("a"), b"m", qos=0)

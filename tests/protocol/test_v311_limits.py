@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """MQTT 3.1.1 with other settings; they are those of test_v5_limits.py."""
+
 import mqtt
 import pytest
 from client import let_pass, payloads
@@ -73,7 +74,8 @@ def test_a_full_queue_drops_its_oldest(small):
 
 
 def test_window_of_the_settings(small):
-    """Two in flight, the rest as they are acknowledged; inbound QoS 2 beyond the limit is not lost."""
+    """Two in flight, the rest as they are acknowledged; inbound QoS 2 beyond the limit is not
+    lost."""
     client = small.connect()
     topic = small.topic("a")
     client.subscribe(topic, qos=2)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """MQTT 3.1.1, 3.3 to 3.12 and chapter 4: messages, subscriptions, QoS, order, topics."""
+
 import mqtt
 import pytest
 from client import gather, payloads
@@ -250,7 +251,13 @@ def test_MQTT_3_8_4_6_delivery_QoS_is_the_lower_one(v311, published, granted):
 def test_MQTT_3_9_3_1_MQTT_3_9_3_2_codes_are_in_filter_order(v311):
     """0x00, 0x01, 0x02 and 0x80 only (the decoder insists)."""
     client = v311.connect()
-    pairs = [(v311.topic("a"), 1), ("+a", 2), (v311.topic("b"), 0), ("a/#/c", 0), (v311.topic("c"), 2)]
+    pairs = [
+        (v311.topic("a"), 1),
+        ("+a", 2),
+        (v311.topic("b"), 0),
+        ("a/#/c", 0),
+        (v311.topic("c"), 2),
+    ]
     assert client.subscribe(*pairs).codes == [1, 0x80, 0, 0x80, 2]
     assert client.subscribe(*pairs[::-1]).codes == [2, 0x80, 0, 0x80, 1]
     client.ping()
@@ -455,7 +462,9 @@ def test_MQTT_4_6_0_2_MQTT_4_6_0_3_acknowledgements_follow_arrival(v311, qos, an
     """60 pipelined messages are answered in order."""
     client = v311.connect()
     pids = [i * 7 % 61 + 1 for i in range(60)]
-    client.send(*[publish(v311.topic(f"{i % 3}"), b"x", qos=qos, pid=pid) for i, pid in enumerate(pids)])
+    client.send(
+        *[publish(v311.topic(f"{i % 3}"), b"x", qos=qos, pid=pid) for i, pid in enumerate(pids)]
+    )
     assert [client.expect(answer).pid for _ in pids] == pids
 
 
@@ -596,7 +605,8 @@ def test_5_0_properties_do_not_reach_3_1_1(v311):
 
 
 def test_very_many_inbound_QoS_2_messages(v311):
-    """3.1.1 has no Receive Maximum: 300 unreleased messages are taken, or the socket waits, but none is lost."""
+    """3.1.1 has no Receive Maximum: 300 unreleased messages are taken, or the socket waits, but
+    none is lost."""
     client, topic = subscribed(v311)
     publisher = v311.connect()
     total = 300

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """MQTT 3.1.1: what happens when time passes."""
+
 import time
 
 from client import let_pass

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""MQTT 5.0, 3.1 and 3.2: CONNECT and CONNACK. Wills are in test_v5_will.py, sessions in test_v5_session.py."""
+"""MQTT 5.0, 3.1 and 3.2: CONNECT and CONNACK. Wills are in test_v5_will.py, sessions in
+test_v5_session.py."""
+
 import string
 
 import mqtt
@@ -12,7 +14,13 @@ UNKNOWN_METHOD = {"authentication_method": "no-such-method"}
 
 @pytest.mark.parametrize(
     "packet",
-    [mqtt.PINGREQ, mqtt.publish("a"), mqtt.subscribe(1, [("a", 0)]), mqtt.disconnect(), mqtt.auth()],
+    [
+        mqtt.PINGREQ,
+        mqtt.publish("a"),
+        mqtt.subscribe(1, [("a", 0)]),
+        mqtt.disconnect(),
+        mqtt.auth(),
+    ],
     ids=["PINGREQ", "PUBLISH", "SUBSCRIBE", "DISCONNECT", "AUTH"],
 )
 def test_MQTT_3_1_0_1_first_packet_must_be_CONNECT(v5, packet):
@@ -30,7 +38,8 @@ def test_MQTT_3_1_0_2_second_CONNECT_is_a_protocol_error(v5):
 
 
 def unsupported(bench, packet):
-    """What a CONNECT of another protocol gets: CONNACK 0x84 (or the 3.x form, 0x01), or nothing; then the end."""
+    """What a CONNECT of another protocol gets: CONNACK 0x84 (or the 3.x form, 0x01), or nothing;
+    then the end."""
     client = bench.open()
     client.send(packet)
     try:
@@ -150,7 +159,9 @@ def test_empty_client_id_with_clean_start_0_is_assigned_too(v5):
 MALFORMED_CONNECTS = {
     "no_properties": mqtt.packet(T.CONNECT, 0, mqtt.field("MQTT") + b"\x05\x02\x00\x3c"),
     "no_client_id": mqtt.packet(T.CONNECT, 0, mqtt.field("MQTT") + b"\x05\x02\x00\x3c\x00"),
-    "client_id_cut": mqtt.packet(T.CONNECT, 0, mqtt.field("MQTT") + b"\x05\x02\x00\x3c\x00\x00\x05ab"),
+    "client_id_cut": mqtt.packet(
+        T.CONNECT, 0, mqtt.field("MQTT") + b"\x05\x02\x00\x3c\x00\x00\x05ab"
+    ),
     "bytes_behind": mqtt.packet(T.CONNECT, 0, mqtt.connect("a")[2:] + b"x"),
     "MQTT_3_1_2_9_will_flag_without_will": mqtt.connect("a", flags=0x06),
     "MQTT_3_1_2_9_will_without_payload": mqtt.packet(
@@ -161,7 +172,9 @@ MALFORMED_CONNECTS = {
     "MQTT_3_1_2_13_will_retain_without_will": mqtt.connect("a", flags=0x22),
     "MQTT_3_1_2_16_user_name_without_flag": mqtt.connect("a", flags=0x02, username="u"),
     "MQTT_3_1_2_17_flag_without_user_name": mqtt.connect("a", flags=0x82),
-    "MQTT_3_1_2_18_password_without_flag": mqtt.connect("a", flags=0x82, username="u", password="p"),
+    "MQTT_3_1_2_18_password_without_flag": mqtt.connect(
+        "a", flags=0x82, username="u", password="p"
+    ),
     "MQTT_3_1_2_19_flag_without_password": mqtt.connect("a", flags=0xC2, username="u"),
     "property_length_too_long": mqtt.connect("a", props=b"")[:12] + b"\x7f" + mqtt.field("a"),
     "property_of_another_packet": mqtt.connect("a", props={"topic_alias": 1}),
@@ -370,7 +383,8 @@ def test_MQTT_3_2_2_8_refusals_use_codes_of_the_table(v5):
 
 
 def test_MQTT_3_2_2_19_MQTT_3_2_2_20_CONNACK_fits_the_client(v5):
-    """However small the client's maximum, no larger CONNACK comes; the connection closes if none can."""
+    """However small the client's maximum, no larger CONNACK comes; the connection closes if none
+    can."""
     for size in range(1, 64):
         for extra in ({}, UNKNOWN_METHOD):
             client = v5.open()
@@ -410,7 +424,12 @@ def test_capabilities_are_announced_only_where_missing(v5):
     """Full service: no Maximum QoS, and what is announced as available is."""
     props = v5.connect().connack.props
     assert "maximum_qos" not in props
-    for name in ("retain", "wildcard_subscription", "subscription_identifier", "shared_subscription"):
+    for name in (
+        "retain",
+        "wildcard_subscription",
+        "subscription_identifier",
+        "shared_subscription",
+    ):
         assert props.get(f"{name}_available", 1) == 1
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """MQTT 5.0, chapters 1 and 2: text, integers, fixed headers, identifiers, properties."""
+
 import mqtt
 import pytest
 from mqtt import T
@@ -100,7 +101,8 @@ def test_MQTT_1_5_5_1_longer_integer_than_needed_is_malformed(v5, packet):
 
 
 def test_MQTT_1_5_5_1_server_sends_shortest_integers(v5):
-    """Lengths around every limit of the encoding come in the shortest form (the decoder insists)."""
+    """Lengths around every limit of the encoding come in the shortest form (the decoder
+    insists)."""
     client = v5.connect()
     topic = v5.topic("a")
     client.subscribe(topic)
@@ -215,7 +217,8 @@ def test_MQTT_2_2_1_4_identifiers_of_the_server_are_free_and_not_zero(v5):
 
 
 def test_MQTT_2_2_1_5_acknowledgements_repeat_the_identifier(v5):
-    """PUBACK, PUBREC and PUBCOMP carry the identifier of the PUBLISH, PUBREL that of the server's."""
+    """PUBACK, PUBREC and PUBCOMP carry the identifier of the PUBLISH, PUBREL that of the
+    server's."""
     client = v5.connect()
     topic = v5.topic("a")
     client.send_publish(topic, qos=1, pid=65535)
@@ -242,7 +245,8 @@ def test_MQTT_2_2_1_6_SUBACK_and_UNSUBACK_repeat_the_identifier(v5):
 
 
 def test_MQTT_2_2_2_1_no_properties_is_a_zero_length(v5):
-    """PUBLISH, SUBACK and UNSUBACK without properties have the zero byte, and need it on the way in."""
+    """PUBLISH, SUBACK and UNSUBACK without properties have the zero byte, and need it on the way
+    in."""
     client = v5.connect()
     topic = v5.topic("a")
     assert client.subscribe(topic).raw[4:] == b"\x00\x00"

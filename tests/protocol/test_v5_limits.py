@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""MQTT 5.0 with other settings: reduced capabilities, small limits, queue policies, what can be switched on."""
+"""MQTT 5.0 with other settings: reduced capabilities, small limits, queue policies, what can be
+switched on."""
+
 import mqtt
 import pytest
 from client import payloads
@@ -60,7 +62,12 @@ def test_MQTT_3_2_2_9_missing_capabilities_are_announced(reduced):
     """Maximum QoS 1, and 0 for each missing feature."""
     props = reduced.connect().connack.props
     assert props["maximum_qos"] == 1
-    for name in ("retain", "wildcard_subscription", "subscription_identifier", "shared_subscription"):
+    for name in (
+        "retain",
+        "wildcard_subscription",
+        "subscription_identifier",
+        "shared_subscription",
+    ):
         assert props[f"{name}_available"] == 0
 
 
@@ -206,7 +213,8 @@ def test_keep_alive_is_capped(small):
 
 @pytest.mark.parametrize("qos", [1, 2])
 def test_a_full_queue_drops_its_oldest(small, qos):
-    """Absent: the last five of eight wait. Connected with a full window: what is in flight is not touched."""
+    """Absent: the last five of eight wait. Connected with a full window: what is in flight is not
+    touched."""
     client = small.connect("c", props=KEEP)
     topic = small.topic("a")
     client.subscribe(topic, qos=2)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""MQTT 5.0, 3.3 and 4.7: what PUBLISH carries, retained messages, topic aliases, overlapping subscriptions."""
+"""MQTT 5.0, 3.3 and 4.7: what PUBLISH carries, retained messages, topic aliases, overlapping
+subscriptions."""
+
 import mqtt
 import pytest
 from client import option_byte, payloads, topics
@@ -7,7 +9,8 @@ from mqtt import T
 
 
 def test_MQTT_3_3_1_2_DUP_at_QoS_0_is_refused(v5):
-    """DUP 1 with QoS 0 ends the connection; the server itself never sends it (the decoder insists)."""
+    """DUP 1 with QoS 0 ends the connection; the server itself never sends it (the decoder
+    insists)."""
     client = v5.connect()
     client.send(mqtt.publish(v5.topic("a"), dup=True))
     client.expect_disconnect(0x81, 0x82)
@@ -160,7 +163,8 @@ def test_retained_replay_has_RETAIN_set(v5, retain_as_published):
 
 
 def test_retained_replay_larger_than_the_window(v5):
-    """200 retained messages through a Receive Maximum of 3: all come, each once, paced by acknowledgements."""
+    """200 retained messages through a Receive Maximum of 3: all come, each once, paced by
+    acknowledgements."""
     publisher = v5.connect()
     for i in range(200):
         publisher.send_publish(v5.topic(f"r/{i % 7}/{i}"), b"%d" % i, qos=1, retain=True)
@@ -378,7 +382,9 @@ def test_MQTT_3_3_2_15_response_topic_is_forwarded(v5):
     assert forwarded(v5, {"response_topic": "a/é/b"}) == {"response_topic": "a/é/b"}
 
 
-@pytest.mark.parametrize("data", [b"", b"\x00\xff" * 3, b"x" * 60000], ids=["empty", "binary", "long"])
+@pytest.mark.parametrize(
+    "data", [b"", b"\x00\xff" * 3, b"x" * 60000], ids=["empty", "binary", "long"]
+)
 def test_MQTT_3_3_2_16_correlation_data_is_forwarded(v5, data):
     """Unchanged."""
     assert forwarded(v5, {"correlation_data": data}) == {"correlation_data": data}
@@ -491,7 +497,8 @@ def test_MQTT_3_3_2_9_alias_above_the_maximum_is_refused(v5, alias):
 
 @pytest.mark.parametrize("maximum", [1, 2])
 def test_MQTT_3_3_2_11_MQTT_3_1_2_26_server_aliases_stay_within_the_maximum(v5, maximum):
-    """More topics than aliases: all arrive on their topic, no alias is above the maximum (the client checks)."""
+    """More topics than aliases: all arrive on their topic, no alias is above the maximum (the
+    client checks)."""
     client = v5.connect(props={"topic_alias_maximum": maximum})
     client.subscribe(v5.topic("#"), qos=1)
     for i in range(12):
@@ -551,7 +558,8 @@ def test_unknown_alias_is_a_protocol_error(v5):
 
 
 def overlapping(bench, filters, qos=2, **connect):
-    """A client with [(filter, options, identifier or None), ...], and what it gets of one message on a/b."""
+    """A client with [(filter, options, identifier or None), ...], and what it gets of one message
+    on a/b."""
     client = bench.connect(**connect)
     for text, options, identifier in filters:
         props = {"subscription_identifier": identifier} if identifier else None
@@ -584,14 +592,17 @@ def test_overlap_with_one_identifier_used_twice(v5):
 def test_overlap_judges_retain_as_published_per_subscription(v5):
     """One matching subscription with Retain As Published is enough to see RETAIN."""
     client = v5.connect()
-    client.subscribe((v5.topic("a/#"), 1), (v5.topic("a/b"), option_byte(1, retain_as_published=True)))
+    client.subscribe(
+        (v5.topic("a/#"), 1), (v5.topic("a/b"), option_byte(1, retain_as_published=True))
+    )
     v5.publisher().publish(v5.topic("a/b"), b"m", qos=1, retain=True)
     (message,) = client.collect(v5.publisher())
     assert message.retain
 
 
 def test_overlap_judges_no_local_per_subscription(v5):
-    """A subscription without No Local still gets the client's own messages, at its own QoS and identifier."""
+    """A subscription without No Local still gets the client's own messages, at its own QoS and
+    identifier."""
     client = v5.connect()
     client.subscribe(
         (v5.topic("a/b"), option_byte(2, no_local=True)), props={"subscription_identifier": 1}

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """MQTT 5.0, 3.4 to 3.7, 4.3, 4.4, 4.6, 4.9: acknowledgements, windows, resending, order."""
+
 import mqtt
 import pytest
 from client import Closed, payloads
@@ -98,7 +99,8 @@ def test_MQTT_3_6_2_1_codes_of_PUBREL(v5):
 
 
 def test_MQTT_3_7_2_1_codes_of_PUBCOMP(v5):
-    """0x00 in a handshake, 0x92 for an identifier the server does not know, also once it is finished."""
+    """0x00 in a handshake, 0x92 for an identifier the server does not know, also once it is
+    finished."""
     client = v5.connect()
     pid = client.send_publish(v5.topic("a"), qos=2)
     client.expect(T.PUBREC)
@@ -150,7 +152,8 @@ def test_MQTT_4_3_2_5_after_PUBACK_the_identifier_is_new(v5):
 
 
 def test_MQTT_4_3_3_8_PUBREC_once_the_message_is_taken(v5):
-    """PUBREC with the identifier; the message is delivered even if the publisher never comes back."""
+    """PUBREC with the identifier; the message is delivered even if the publisher never comes
+    back."""
     client, topic = subscribed(v5)
     publisher = v5.connect()
     pid = publisher.send_publish(topic, b"m", qos=2)
@@ -369,7 +372,8 @@ def test_repeated_PUBREC_gets_PUBREL_again(v5):
 
 
 def test_MQTT_4_4_0_1_resumed_session_resends_in_order(v5):
-    """PUBREL and PUBLISHes with their identifiers, PUBLISH with DUP, then what waited, without DUP."""
+    """PUBREL and PUBLISHes with their identifiers, PUBLISH with DUP, then what waited, without
+    DUP."""
     client, topic = subscribed(v5, name="c", props={**KEEP, "receive_maximum": 4})
     for i in range(8):
         v5.publisher().publish(topic, b"%d" % i, qos=1 + i % 2)
@@ -407,7 +411,8 @@ def test_MQTT_3_3_1_1_DUP_only_on_redelivery(v5):
 
 
 def test_takeover_resends_with_DUP(v5):
-    """A session taken over by a second connection resends there what the first did not acknowledge."""
+    """A session taken over by a second connection resends there what the first did not
+    acknowledge."""
     client, topic = subscribed(v5, name="c", props=KEEP)
     v5.publisher().publish(topic, b"1", qos=1)
     first = client.message(topic, b"1", dup=False, finish=False)
@@ -444,7 +449,8 @@ def test_MQTT_4_4_0_2_refused_messages_are_not_resent(v5, code):
 
 @pytest.mark.parametrize("qos", [1, 2])
 def test_MQTT_3_3_4_9_MQTT_4_9_0_1_MQTT_4_9_0_2_window(v5, qos):
-    """No more than Receive Maximum unacknowledged; each finished one lets one more come, in order."""
+    """No more than Receive Maximum unacknowledged; each finished one lets one more come, in
+    order."""
     client, topic = subscribed(v5, props={"receive_maximum": 3})
     for i in range(10):
         v5.publisher().publish(topic, b"%d" % i, qos=qos)
@@ -558,7 +564,8 @@ def test_MQTT_4_6_0_1_resends_keep_the_first_order(v5):
 
 @pytest.mark.parametrize("qos", [0, 1, 2])
 def test_MQTT_4_6_0_5_MQTT_4_6_0_6_order_of_delivery(v5, qos):
-    """Messages of one publisher, topic and QoS reach every subscriber in the order of their arrival."""
+    """Messages of one publisher, topic and QoS reach every subscriber in the order of their
+    arrival."""
     count, receivers = 300, []
     for i in range(4):
         receiver, topic = subscribed(v5, qos=2, name=f"s{i}")
@@ -567,7 +574,9 @@ def test_MQTT_4_6_0_5_MQTT_4_6_0_6_order_of_delivery(v5, qos):
     step = 50
     for start in range(0, count, step):
         numbers = range(start, start + step)
-        publisher.send(*[mqtt.publish(topic, b"%d" % i, qos, pid=i + 1 if qos else None) for i in numbers])
+        publisher.send(
+            *[mqtt.publish(topic, b"%d" % i, qos, pid=i + 1 if qos else None) for i in numbers]
+        )
         for i in numbers:
             if qos == 1:
                 publisher.expect(T.PUBACK, pid=i + 1)
@@ -594,7 +603,8 @@ def test_acknowledgement_of_an_unknown_identifier_does_no_harm(v5):
 
 
 def test_identifiers_after_65535_messages(v5):
-    """The server's identifiers run around without meeting one that is still in use (the client checks)."""
+    """The server's identifiers run around without meeting one that is still in use (the client
+    checks)."""
     client, topic = subscribed(v5, qos=1)
     publisher = v5.connect()
     publisher.publish(topic, b"kept", qos=1)

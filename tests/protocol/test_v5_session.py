@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""MQTT 5.0, 3.1.2, 3.14, 3.15, 4.1 to 4.5, 4.13: sessions, DISCONNECT, AUTH, packet sizes, malformed packets."""
+"""MQTT 5.0, 3.1.2, 3.14, 3.15, 4.1 to 4.5, 4.13: sessions, DISCONNECT, AUTH, packet sizes,
+malformed packets."""
+
 import mqtt
 import pytest
 from client import payloads
@@ -53,7 +55,8 @@ def test_MQTT_3_1_2_6_clean_start_0_creates_a_session(v5):
 
 
 def test_MQTT_3_1_2_23_state_outlives_the_connection(v5):
-    """With an expiry interval it is kept after DISCONNECT and after a lost connection; without, not."""
+    """With an expiry interval it is kept after DISCONNECT and after a lost connection; without,
+    not."""
     for end in ("disconnect", "drop"):
         client = v5.connect("k" + end, props=KEEP)
         getattr(client, end)()
@@ -90,7 +93,8 @@ def test_DISCONNECT_cannot_give_an_expiry_to_a_session_without(v5):
 
 
 def test_MQTT_4_1_0_1_state_is_kept_while_connected(v5):
-    """Session expiry 0: subscriptions and both directions' handshakes live as long as the connection."""
+    """Session expiry 0: subscriptions and both directions' handshakes live as long as the
+    connection."""
     client = v5.connect()
     topic = v5.topic("a")
     client.subscribe(topic, qos=2)
@@ -141,7 +145,8 @@ def test_MQTT_4_5_0_1_a_message_reaches_every_matching_session(v5):
 
 
 def test_MQTT_3_1_2_24_MQTT_3_1_2_25_too_large_for_the_client(v5):
-    """Dropped as if it were delivered: the next comes even with a window of one, and it never comes again."""
+    """Dropped as if it were delivered: the next comes even with a window of one, and it never
+    comes again."""
     limit = {"receive_maximum": 1, "maximum_packet_size": 200}
     topic = v5.topic("a")
     client = v5.connect("c", props={**KEEP, **limit})
@@ -208,7 +213,8 @@ def test_server_s_maximum_packet_size(v5):
 
 
 def test_too_large_CONNECT(v5):
-    """A CONNECT above the limit is refused with 0x95, or just closed, without being buffered whole."""
+    """A CONNECT above the limit is refused with 0x95, or just closed, without being buffered
+    whole."""
     client = v5.open()
     client.send(b"\x10\xff\xff\xff\x7f" + mqtt.connect("c")[2:])
     try:
@@ -285,7 +291,8 @@ def test_MQTT_3_14_1_1_DISCONNECT_with_reserved_bits(v5, flags):
 
 @pytest.mark.parametrize("code", [0x01, 0x8D + 0x60, 0x10, 0xFE])
 def test_MQTT_3_14_2_1_unknown_DISCONNECT_code(v5, code):
-    """A code outside the table ends the connection as faulty (the decoder watches the server's codes)."""
+    """A code outside the table ends the connection as faulty (the decoder watches the server's
+    codes)."""
     client = v5.connect()
     client.send(mqtt.disconnect(code, {}))
     client.expect_disconnect(0x81, 0x82)
@@ -457,7 +464,8 @@ def test_MQTT_4_13_1_1_faults_get_the_code_that_the_standard_names(v5, case):
 
 @pytest.mark.parametrize("case", FAULTS)
 def test_MQTT_4_13_2_1_a_code_of_0x80_means_closing(v5, case):
-    """The same faults behind a good packet and before another: the first is done, the last is not."""
+    """The same faults behind a good packet and before another: the first is done, the last is
+    not."""
     client = v5.connect()
     client.send(mqtt.PINGREQ + FAULTS[case][0] + mqtt.PINGREQ)
     client.expect(T.PINGRESP)

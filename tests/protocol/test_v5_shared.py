@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """MQTT 5.0, 4.8.2: shared subscriptions."""
+
 import mqtt
 import pytest
 from client import gather, payloads
@@ -28,7 +29,8 @@ def numbers(found):
 
 
 def quiet(bench, members):
-    """Nothing more is on its way in the group: one last message is the next that any member gets."""
+    """Nothing more is on its way in the group: one last message is the next that any member
+    gets."""
     bench.publisher().publish(bench.topic("a"), b"-1", qos=1)
     assert numbers(gather(members, 1)) == [-1]
     for member in members:
@@ -82,7 +84,9 @@ def test_MQTT_4_8_2_1_shape_of_a_shared_filter(v5, text):
     client.ping()
 
 
-@pytest.mark.parametrize("text", ["$share/+/a", "$share/#/a", "$share/g+/a", "$share/g#h/a", "$share/g/a#"])
+@pytest.mark.parametrize(
+    "text", ["$share/+/a", "$share/#/a", "$share/g+/a", "$share/g#h/a", "$share/g/a#"]
+)
 def test_MQTT_4_8_2_2_characters_of_a_share_name(v5, text):
     """A wildcard in the name, and a bad filter behind it, are refused for that filter."""
     client = v5.connect()
@@ -106,7 +110,8 @@ def test_MQTT_4_8_2_3_granted_QoS_of_the_receiver(v5):
 
 
 def share_in_flight(bench, qos, props):
-    """Two members, each with an unacknowledged message; (holder, its message, the other, its message)."""
+    """Two members, each with an unacknowledged message; (holder, its message, the other, its
+    message)."""
     members = group(bench, 2, qos, props={**props, "receive_maximum": 1})
     publish(bench, 2, qos)
     first, second = [member.message(finish=False) for member in members]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """MQTT 5.0, 3.8 to 3.12: SUBSCRIBE, UNSUBSCRIBE, PINGREQ and their answers."""
+
 import mqtt
 import pytest
 from client import option_byte, payloads
@@ -32,7 +33,8 @@ def test_MQTT_3_8_3_2_SUBSCRIBE_without_filters(v5):
 
 
 def test_MQTT_3_8_3_3_no_local(v5):
-    """The client's own messages do not come back; other clients' do, and its own from another session too."""
+    """The client's own messages do not come back; other clients' do, and its own from another
+    session too."""
     client = v5.connect("c")
     topic = v5.topic("a")
     client.subscribe((topic, option_byte(2, no_local=True)))
@@ -43,7 +45,8 @@ def test_MQTT_3_8_3_3_no_local(v5):
 
 
 def test_no_local_holds_for_the_session_not_the_connection(v5):
-    """Published by the same client id on a former connection, stored, delivered later: still its own."""
+    """Published by the same client id on a former connection, stored, delivered later: still its
+    own."""
     keep = {"session_expiry_interval": 60}
     client = v5.connect("c", props=keep)
     topic = v5.topic("a")
@@ -102,7 +105,9 @@ def test_MQTT_3_8_4_3_same_filter_replaces_the_subscription(v5):
     client = v5.connect()
     topic = v5.topic("a")
     client.subscribe(topic, qos=2, props={"subscription_identifier": 1})
-    client.subscribe((topic, option_byte(1, retain_as_published=True)), props={"subscription_identifier": 2})
+    client.subscribe(
+        (topic, option_byte(1, retain_as_published=True)), props={"subscription_identifier": 2}
+    )
     v5.publisher().publish(topic, b"m", qos=2, retain=True)
     (message,) = client.collect(v5.publisher())
     assert (message.qos, message.retain) == (1, True)
@@ -117,7 +122,8 @@ def test_MQTT_3_8_4_3_same_filter_replaces_the_subscription(v5):
 
 
 def test_MQTT_3_8_4_4_replacement_loses_nothing(v5):
-    """While a stream of messages runs, the subscription is replaced 30 times: none lost, none twice."""
+    """While a stream of messages runs, the subscription is replaced 30 times: none lost, none
+    twice."""
     client = v5.connect()
     topic = v5.topic("a")
     client.subscribe(topic, qos=1)
@@ -261,7 +267,11 @@ def test_MQTT_3_10_4_1_filters_are_compared_exactly(v5):
     others = ("a/B", "a/b/", "#", "+/b", "a", "a/+/#")
     assert client.unsubscribe(*map(v5.topic, others)).codes == [0x11] * len(others)
     assert client.unsubscribe(v5.topic("a/+")).codes == [0]
-    assert client.unsubscribe(v5.topic("a/+"), v5.topic("a/b"), v5.topic("a/#")).codes == [0x11, 0, 0]
+    assert client.unsubscribe(v5.topic("a/+"), v5.topic("a/b"), v5.topic("a/#")).codes == [
+        0x11,
+        0,
+        0,
+    ]
 
 
 def test_MQTT_3_10_4_2_no_new_messages_after_UNSUBSCRIBE(v5):

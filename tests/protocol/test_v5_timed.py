@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""MQTT 5.0: what happens when time passes. All tests here run at once, each in a thread of its own."""
+"""MQTT 5.0: what happens when time passes. All tests here run at once, each in a thread of its
+own."""
+
 import time
 
 import mqtt
@@ -147,7 +149,8 @@ def test_expiry_0_is_dropped_unless_sent_at_once(v5):
 
 @timed
 def test_MQTT_4_3_3_7_no_expiry_once_sent(v5):
-    """A QoS 2 PUBLISH that was sent is sent again in the resumed session although it has expired."""
+    """A QoS 2 PUBLISH that was sent is sent again in the resumed session although it has
+    expired."""
     client = v5.connect("c", props={"session_expiry_interval": 60})
     client.subscribe(v5.topic("a"), qos=2)
     v5.publisher().publish(v5.topic("a"), b"m", qos=2, props={"message_expiry_interval": 1})
@@ -205,7 +208,8 @@ def test_MQTT_4_1_0_2_session_ends_with_its_expiry(v5):
 
 @timed
 def test_session_is_there_before_its_expiry(v5):
-    """Expiry 3 s: back after 1 s, and again after 1 s more, the session is there; the time starts anew."""
+    """Expiry 3 s: back after 1 s, and again after 1 s more, the session is there; the time starts
+    anew."""
     client = v5.connect("c", props={"session_expiry_interval": 3})
     for _ in range(3):
         client.disconnect()
@@ -278,9 +282,7 @@ def test_will_with_expiry_counts_from_its_publication(v5):
     """Delay 1 s and message expiry 100: the interval is whole when the will comes."""
     watcher = watch(v5)
     props = {"message_expiry_interval": 100}
-    client = v5.connect(
-        will=will(v5, delay=1, props=props), props={"session_expiry_interval": 60}
-    )
+    client = v5.connect(will=will(v5, delay=1, props=props), props={"session_expiry_interval": 60})
     client.drop()
     assert watcher.message().props["message_expiry_interval"] in (99, 100)
 

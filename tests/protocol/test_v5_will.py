@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""MQTT 5.0, 3.1.2.5, 3.1.3.2: wills. Those with a delay that must run out are in test_v5_timed.py."""
+"""MQTT 5.0, 3.1.2.5, 3.1.3.2: wills. Those with a delay that must run out are in
+test_v5_timed.py."""
+
 import mqtt
 import pytest
 from mqtt import T
@@ -219,9 +221,7 @@ def test_rejected_CONNECT_leaves_no_will(v5):
     """Only accepted connections have one."""
     watcher = watch(v5)
     v5.refused(
-        mqtt.connect(
-            v5.id("c"), will=will(v5), props={"authentication_method": "no-such-method"}
-        ),
+        mqtt.connect(v5.id("c"), will=will(v5), props={"authentication_method": "no-such-method"}),
         0x8C,
         0x87,
     )
