@@ -232,6 +232,16 @@ TEST(Topic, MatchesAgreesWithThePlainRulesOnAllShortTexts)
     }
 }
 
+// Neither is valid; nothing is read that is not there.
+TEST(Topic, TakesEmptyText)
+{
+    EXPECT_FALSE(matches("", "$x"));
+    EXPECT_FALSE(matches("", "x"));
+    EXPECT_FALSE(matches("x", ""));
+    EXPECT_FALSE(covers("", "$x"));
+    EXPECT_FALSE(covers("$x", ""));
+}
+
 // --- covering ----------------------------------------------------------------------------------
 
 TEST(Topic, CoversWhatTheRulesImply)
@@ -332,6 +342,8 @@ TEST(Topic, ComparesLevelByLevel)
     texts.push_back("long/enough/for/eight/b");
     texts.push_back("long/enough/for/eight-");
     texts.push_back("long/enough/for");
+    texts.push_back("lung/enough/for/eight/a");
+    texts.push_back("long/enoughs/for/eight");
     auto as_bytes = [](const Levels &levels) {
         std::vector<std::vector<unsigned char>> out;
         for (const std::string &level : levels)
