@@ -8,6 +8,7 @@
 #include <assert.h>
 
 #include "engine/delivery.h"
+#include "engine/hold.h"
 #include "engine/packets.h"
 #include "engine/session.h"
 
@@ -71,7 +72,8 @@ void mqbx_conn_mark_dirty(struct engine *e, struct conn *c)
 
 static bool may_read(const struct engine *e, const struct conn *c)
 {
-    return c->state < CONN_CLOSING && !c->is_parked && !c->is_paused && !e->is_stopped;
+    return c->state < CONN_CLOSING && !c->is_parked && !c->is_paused && !c->is_held_up &&
+           !e->is_stopped;
 }
 
 void mqbx_conn_ready(struct engine *e, struct conn *c)
@@ -102,13 +104,30 @@ void mqbx_conn_park(struct engine *e, struct conn *c)
 }
 
 /* What was read before goes on first; then the link, which may hold bytes it will not report. */
-void mqbx_conn_unpark(struct engine *e, struct conn *c)
+static void read_again(struct engine *e, struct conn *c)
 {
-    c->is_parked = false;
     c->last_read_ms = e->now.mono_ms; /* time in which we do not read never counts */
     if (c->in.len > 0 || !c->link->is_drained)
         mqbx_conn_ready(e, c);
     mqbx_conn_update_wants(e, c);
+}
+
+void mqbx_conn_unpark(struct engine *e, struct conn *c)
+{
+    c->is_parked = false;
+    read_again(e, c);
+}
+
+void mqbx_conn_ack_room(struct engine *e, struct conn *c)
+{
+    bool is_full = mqbx_ack_waiting(c->session) >= e->settings->receive_maximum;
+    if (c->is_held_up == is_full)
+        return;
+    c->is_held_up = is_full;
+    if (is_full)
+        mqbx_conn_update_wants(e, c);
+    else
+        read_again(e, c);
 }
 
 /* A publisher waits while an inbox is over its mark. */
@@ -361,7 +380,7 @@ void mqbx_conn_start_keep_alive(struct engine *e, struct conn *c)
 
 static void keep_alive(struct engine *e, struct conn *c)
 {
-    if (c->is_paused || c->is_parked)
+    if (c->is_paused || c->is_parked || c->is_held_up)
         c->last_read_ms = e->now.mono_ms;
     if (e->now.mono_ms - c->last_read_ms >= c->keep_alive_ms)
         mqbx_conn_fail(e, c, RC_KEEP_ALIVE_TIMEOUT, "keep alive"); /* [MQTT-3.1.2-22] */

@@ -53,7 +53,8 @@ struct conn {
                            walked */
     bool is_dirty : 1;
     bool is_paused : 1;
-    bool is_parked : 1; /* waits for an answer; bytes stay in `in` */
+    bool is_held_up : 1; /* Receive Maximum acknowledgements wait to be kept */
+    bool is_parked : 1;  /* waits for an answer; bytes stay in `in` */
     bool is_publisher : 1;
     bool wants_problem_info : 1;
     bool has_lost_peer : 1; /* nothing can be written any more */
@@ -68,6 +69,9 @@ void mqbx_conn_read(struct engine *e, struct conn *c);
 void mqbx_conn_parse_pending(struct engine *e, struct conn *c);
 void mqbx_conn_park(struct engine *e, struct conn *c);
 void mqbx_conn_unpark(struct engine *e, struct conn *c);
+/* Not read while as many acknowledgements wait as Receive Maximum allows; asked when one was added
+ * or has gone. */
+void mqbx_conn_ack_room(struct engine *e, struct conn *c);
 void mqbx_conn_update_wants(struct engine *e, struct conn *c);
 void mqbx_conn_timer(struct engine *e, struct conn *c);
 

@@ -256,6 +256,8 @@ enum deliver_status mqbx_deliver(struct engine *e, struct session *s, struct pub
     uint8_t qos = p->qos < d->qos ? p->qos : d->qos; /* [MQTT-3.8.4-8] */
     if (qos == 0)
         return send_qos0(e, s, p, d);
+    if (s->expiry_s > 0)
+        p->is_recorded = true;
     if (s->queue.count == 0 && mqbx_deliver_has_room(e, s))
         return send_now(e, s, p, d, qos);
     if (d->group)

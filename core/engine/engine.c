@@ -7,6 +7,7 @@
 #include "engine/conn.h"
 #include "engine/delivery.h"
 #include "engine/group.h"
+#include "engine/hold.h"
 #include "engine/packets.h"
 #include "engine/session.h"
 
@@ -55,6 +56,8 @@ static void init(struct engine *e, struct shared *shared, uint32_t worker,
     mqbx_wheel_init(&e->wheel, now.mono_ms);
     mqbx_timer_init(&e->sweep, TIMER_SWEEP);
     mqbx_ring_init(&e->foreign, sizeof(struct local_msg *));
+    mqbx_ring_init(&e->collecting, sizeof(struct hold *));
+    mqbx_ring_init(&e->committing, sizeof(struct hold *));
     mqbx_slab_init(&e->conn_slab, &e->alloc, sizeof(struct conn));
     mqbx_slab_init(&e->session_slab, &e->alloc, sizeof(struct session));
     mqbx_slab_init(&e->local_msg_slab, &e->alloc, sizeof(struct local_msg));
@@ -146,6 +149,7 @@ void mqbx_engine_free(struct engine *e)
     free_conns(e, &e->asking);
     free_conns(e, &e->doomed);
     mqbx_route_end_foreign(e);
+    mqbx_hold_fini(e);
     free_sessions(e);
     size_t pos = 0;
     struct group *g;
@@ -300,6 +304,7 @@ bool mqbx_engine_end(struct engine *e)
     }
     free_conns(e, &e->doomed);
     mqbx_route_end_foreign(e);
+    mqbx_hold_end_turn(e);
     check_pressure(e);
     tell_memory(e);
     return e->dirty_head || !mqbx_list_empty(&e->pumping) || !mqbx_list_empty(&e->ready);

@@ -25,6 +25,7 @@ struct shared; /* what the workers of one broker have in common */
 struct shared_options {
     uint32_t workers; /* 1..64 */
     uint32_t interest_slots;
+    bool keeps; /* records are kept: seams.keep is there, and acknowledgements wait for it */
     uint64_t max_retained_count, max_retained_bytes;
     const struct alloc *alloc;
     void (*random)(void *ctx, void *out, size_t len); /* draws every hash key and seed */
@@ -59,6 +60,8 @@ void mqbx_engine_item(struct engine *e, const struct item *it);
 void mqbx_item_dispose(const struct alloc *a, struct item *it);
 /* The answer to a question that was pending; a stale conn_id is ignored. */
 void mqbx_engine_answer(struct engine *e, uint64_t conn_id, const struct answer *a);
+/* The records of a batch are kept (seams.keep). */
+void mqbx_engine_kept(struct engine *e, uint64_t batch);
 bool mqbx_engine_end(struct engine *e);
 /* UINT64_MAX: nothing to wait for. Monotonic. */
 uint64_t mqbx_engine_next_ms(const struct engine *e);

@@ -310,6 +310,7 @@ void mqbx_group_publish(struct engine *e, struct group *g, struct publication *p
     }
     mqbx_msg_ref(m);
     g->queue_bytes += mqbx_msg_size(m);
+    p->is_recorded = p->is_recorded || p->qos > 0;
     dispatch(e, g);
 }
 

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The index: filters into the tree, topics through cache and tree. A topic is walked level by
- * level, all branches abreast, so that the memory of one branch is fetched while another is looked
- * at. One owner thread.
+ * The index: filters into the tree, topics through the cache or the tree. One owner thread.
  */
 #include "engine/index.h"
 
@@ -12,15 +10,8 @@
 #include "engine/index_memory.h"
 #include "engine/index_subscribers.h"
 #include "engine/index_tree.h"
+#include "engine/index_walk.h"
 #include "mqtt/topic.h"
-
-/* Seeds: a topic is hashed with its tenant, which is a u32, a level with this. */
-#define LEVEL_SEED ((uint64_t)1 << 32)
-
-struct ids {
-    uint32_t *ptr;
-    uint32_t count, cap;
-};
 
 struct index {
     struct index_memory mem; /* everything but this struct */
@@ -29,35 +20,10 @@ struct index {
     struct tree tree;
     struct match_cache cache;
     struct index_generations generations;
-    /* of the match under way */
-    struct ids branches, next_branches, matched;
+    struct index_walk walk;
     struct subscriber *loose; /* the last list, when the cache did not take it */
     uint32_t loose_count;
 };
-
-static void ids_fini(struct ids *v, struct index_memory *mem)
-{
-    mqbx_index_release(mem, v->ptr, v->cap * sizeof(*v->ptr));
-    *v = (struct ids){0};
-}
-
-static bool ids_reserve(struct ids *v, struct index_memory *mem, uint32_t more)
-{
-    if (v->cap - v->count >= more)
-        return true;
-    uint32_t cap = (v->count + more) * 2;
-    uint32_t *ptr = mqbx_index_realloc(mem, v->ptr, v->cap * sizeof(*ptr), cap * sizeof(*ptr));
-    if (!ptr)
-        return false;
-    v->ptr = ptr;
-    v->cap = cap;
-    return true;
-}
-
-static void ids_push(struct ids *v, uint32_t id)
-{
-    v->ptr[v->count++] = id;
-}
 
 static void drop_loose(struct index *ix)
 {
@@ -86,9 +52,7 @@ void mqbx_index_free(struct index *ix)
         return;
     mqbx_match_cache_fini(&ix->cache);
     mqbx_tree_fini(&ix->tree);
-    ids_fini(&ix->branches, &ix->mem);
-    ids_fini(&ix->next_branches, &ix->mem);
-    ids_fini(&ix->matched, &ix->mem);
+    mqbx_index_walk_fini(&ix->walk, &ix->mem);
     drop_loose(ix);
     mqbx_free(ix->mem.alloc, ix, sizeof(*ix));
 }
@@ -102,7 +66,7 @@ static bool is_wildcard(struct bytes level, char c)
 
 static uint64_t hash_level(const struct index *ix, struct bytes level)
 {
-    return mqbx_hash(ix->key, LEVEL_SEED, level.ptr, level.len);
+    return mqbx_level_hash(ix->key, level);
 }
 
 static uint16_t first_level_of(uint64_t level_hash, uint32_t tenant)
@@ -212,100 +176,16 @@ bool mqbx_index_remove(struct index *ix, uint32_t tenant, struct bytes filter, c
 
 /* --- matching -------------------------------------------------------------------------------- */
 
-/* Both lists can take what a step from the branches may push. */
-static bool reserve_step(struct index *ix)
-{
-    uint32_t branches = ix->branches.count;
-    return ids_reserve(&ix->next_branches, &ix->mem, 2 * branches) &&
-           ids_reserve(&ix->matched, &ix->mem, 2 * branches);
-}
-
-static void push_branch(struct index *ix, uint32_t id)
-{
-    __builtin_prefetch(mqbx_tree_node(&ix->tree, id));
-    ids_push(&ix->next_branches, id);
-}
-
-/* From one node by one level. The `#` slot takes this level and all that follow. */
-static void step_from(struct index *ix, uint32_t id, uint64_t level_hash, bool no_wildcards)
-{
-    const struct tree_node *n = mqbx_tree_node(&ix->tree, id);
-    if (n->hash && !no_wildcards)
-        ids_push(&ix->matched, n->hash);
-    if (n->plus && !no_wildcards)
-        push_branch(ix, n->plus);
-    uint32_t literal = n->literals ? mqbx_tree_literal(&ix->tree, id, level_hash) : 0;
-    if (literal)
-        ids_push(&ix->next_branches, literal);
-}
-
-static bool step(struct index *ix, uint64_t level_hash, bool no_wildcards)
-{
-    if (!reserve_step(ix))
-        return false;
-    const struct ids *b = &ix->branches;
-    for (uint32_t i = 0; b->count > 1 && i < b->count; i++)
-        mqbx_id_map_prefetch(&ix->tree.literals, mqbx_tree_tag(b->ptr[i], level_hash));
-    for (uint32_t i = 0; i < b->count; i++)
-        step_from(ix, b->ptr[i], level_hash, no_wildcards);
-    struct ids swap = ix->branches;
-    ix->branches = ix->next_branches;
-    ix->next_branches = swap;
-    ix->next_branches.count = 0;
-    return true;
-}
-
-/* The topic ends here: `a/#` takes `a` as well. */
-static bool finish(struct index *ix)
-{
-    if (!reserve_step(ix))
-        return false;
-    for (uint32_t i = 0; i < ix->branches.count; i++) {
-        const struct tree_node *n = mqbx_tree_node(&ix->tree, ix->branches.ptr[i]);
-        if (n->hash)
-            ids_push(&ix->matched, n->hash);
-        if (n->subscribers.count)
-            ids_push(&ix->matched, ix->branches.ptr[i]);
-    }
-    return true;
-}
-
-/* Fills `matched` with the nodes whose filters select the topic. False: out of memory. */
-static bool walk(struct index *ix, uint32_t tenant, struct bytes topic, uint16_t *first_level)
-{
-    ix->branches.count = 0;
-    ix->next_branches.count = 0;
-    ix->matched.count = 0;
-    if (!ids_reserve(&ix->branches, &ix->mem, 1))
-        return false;
-    uint32_t root = root_of(ix, tenant);
-    if (root)
-        ids_push(&ix->branches, root);
-    bool is_dollar = topic.len > 0 && topic.ptr[0] == '$';
-    struct bytes level;
-    uint32_t pos = 0;
-    mqbx_topic_level(topic, &pos, &level);
-    uint64_t level_hash = hash_level(ix, level);
-    *first_level = first_level_of(level_hash, tenant);
-    if (!step(ix, level_hash, is_dollar)) /* [MQTT-4.7.2-1] */
-        return false;
-    while (ix->branches.count > 0 && mqbx_topic_level(topic, &pos, &level)) {
-        if (!step(ix, hash_level(ix, level), false))
-            return false;
-    }
-    return finish(ix);
-}
-
 static struct subscribers *matched_set(const struct index *ix, uint32_t i)
 {
-    return &mqbx_tree_node(&ix->tree, ix->matched.ptr[i])->subscribers;
+    return &mqbx_tree_node(&ix->tree, ix->walk.matched[i])->subscribers;
 }
 
 /* One list from several nodes; it is the caller's. */
 static bool join(struct index *ix, struct cache_entry *e)
 {
     uint64_t count = 0;
-    for (uint32_t i = 0; i < ix->matched.count; i++)
+    for (uint32_t i = 0; i < ix->walk.matched_count; i++)
         count += matched_set(ix, i)->count;
     if (count > UINT32_MAX)
         return false;
@@ -314,7 +194,7 @@ static bool join(struct index *ix, struct cache_entry *e)
     if (!list)
         return false;
     uint32_t n = 0;
-    for (uint32_t i = 0; i < ix->matched.count; i++) {
+    for (uint32_t i = 0; i < ix->walk.matched_count; i++) {
         struct subscribers *set = matched_set(ix, i);
         const struct subscriber *items = mqbx_subscribers_sorted(set, &ix->mem);
         if (!items)
@@ -335,9 +215,9 @@ fail:
 
 static bool collect(struct index *ix, struct cache_entry *e)
 {
-    if (ix->matched.count == 0)
+    if (ix->walk.matched_count == 0)
         return true;
-    if (ix->matched.count > 1)
+    if (ix->walk.matched_count > 1)
         return join(ix, e);
     struct subscribers *set = matched_set(ix, 0);
     e->list = mqbx_subscribers_sorted(set, &ix->mem);
@@ -359,9 +239,13 @@ bool mqbx_index_match(struct index *ix, uint32_t tenant, struct bytes topic, str
         answer(known, out);
         return true;
     }
-    struct cache_entry e = {.hash = hash};
-    if (!walk(ix, tenant, topic, &e.first_level) || !collect(ix, &e))
+    uint32_t root = root_of(ix, tenant);
+    if (!mqbx_index_walk(&ix->walk, &ix->mem, &ix->tree, root, ix->key, topic))
         return false;
+    struct cache_entry e = {.hash = hash};
+    if (!collect(ix, &e))
+        return false;
+    e.first_level = first_level_of(ix->walk.first_level, tenant);
     e.generation = mqbx_generation(&ix->generations, e.first_level);
     drop_loose(ix);
     if (!mqbx_match_cache_put(&ix->cache, &ix->generations, &e) && e.is_owned) {

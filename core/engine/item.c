@@ -9,6 +9,7 @@
 #include "engine/conn.h"
 #include "engine/delivery.h"
 #include "engine/group.h"
+#include "engine/hold.h"
 #include "engine/local_session.h"
 #include "engine/packets.h"
 #include "engine/query.h"
@@ -63,6 +64,9 @@ static void between_workers(struct engine *e, const struct item *it)
         break;
     case ITEM_GO_ON:
         on_go_on(e, it);
+        break;
+    case ITEM_KEPT:
+        mqbx_ack_kept(e, it->u.kept.session, it->u.kept.token);
         break;
     case ITEM_BARRIER:
         answer(e, it, ITEM_BARRIER_DONE);
@@ -153,6 +157,7 @@ void mqbx_item_dispose(const struct alloc *a, struct item *it)
         it->u.link->ops->close(it->u.link);
         break;
     case ITEM_PUBLISH:
+        mqbx_hold_abandon(it->u.msg->hold);
         mqbx_msg_unref(it->u.msg);
         break;
     case ITEM_GROUP_JOIN:

@@ -26,6 +26,7 @@ enum item_type {
     ITEM_PUBLISH, /* a message for this worker's subscribers */
     ITEM_PRESSED, /* your inbox is over its mark: answer GO_ON when you have come this far */
     ITEM_GO_ON,
+    ITEM_KEPT,    /* the last hold on a publication of yours is given back */
     ITEM_BARRIER, /* answer BARRIER_DONE: all you had posted to me by now has then arrived */
     ITEM_BARRIER_DONE,
 
@@ -67,6 +68,9 @@ struct item {
         struct link *link;
         struct msg *msg; /* one reference */
         uint64_t token;
+        struct {
+            uint64_t session, token;
+        } kept;
         struct settings *settings; /* one reference */
         struct group_join *join;
         struct {

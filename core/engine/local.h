@@ -69,8 +69,8 @@ struct local_publish {
 
 /* Freed by the engine, after arg_free, when the subscription has ended. */
 struct local_subscription {
-    uint64_t
-        number; /* drawn by the caller: unique in the broker; names it in UNSUBSCRIBE and DONE */
+    /* drawn by the caller: unique in the broker; names it in UNSUBSCRIBE and DONE */
+    uint64_t number;
     uint8_t qos;
     bool no_local, retain_as_published;
     uint8_t retain_handling;

@@ -97,6 +97,7 @@ static void enqueue(struct engine *e, struct subscription *sub, struct publicati
         return;
     }
     l->refs++;
+    p->is_recorded = true;
     sub->local_queue_bytes += size;
     mqbx_counter_add(&e->metrics.messages_queued, 1);
 }

@@ -54,6 +54,7 @@ static uint8_t *fill(struct msg *m, const struct alloc *a, const struct publicat
     assert(p->topic.len <= UINT16_MAX);
     mqbx_atomic_store32(&m->refs, 1);
     m->alloc = a;
+    m->hold = NULL;
     m->tenant = p->tenant;
     m->received_ms = p->received_ms;
     m->publisher = p->publisher;

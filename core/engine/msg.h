@@ -22,25 +22,28 @@
 
 #define MSG_NEVER_EXPIRES UINT32_MAX
 
+struct hold;
 struct local_msg;
 struct msg;
 
 struct publication {
     uint32_t tenant;
-    uint32_t
-        expiry_s; /* Message Expiry Interval as received, MSG_NEVER_EXPIRES when there is none */
+    /* Message Expiry Interval as received, MSG_NEVER_EXPIRES when there is none */
+    uint32_t expiry_s;
     uint64_t received_ms; /* monotonic; the expiry counts from here */
     uint64_t publisher;   /* hash of the publishing session (tenant, client id); 0: nobody's */
     uint64_t stamp;       /* retain stamp, 0 unless published with RETAIN */
     uint8_t qos;
     bool retain; /* as received */
     struct bytes topic;
-    struct bytes
-        props; /* those passed on unchanged, encoded, in order (mqtt/packet.h, props kept) */
+    /* those passed on unchanged, encoded, in order (mqtt/packet.h, props kept) */
+    struct bytes props;
     struct bytes payload;
-    struct msg *msg; /* NULL until somebody has to keep it; borrowed */
-    struct local_msg
-        *local; /* this worker's share of msg, once something here keeps it (route.c) */
+    struct msg *msg;   /* NULL until somebody has to keep it; borrowed */
+    struct hold *hold; /* with a store, QoS 1 and 2: this worker's hold (hold.h) */
+    bool is_recorded;  /* this worker has records of it to keep */
+    /* this worker's share of msg, once something here keeps it (route.c) */
+    struct local_msg *local;
 };
 
 typedef void (*msg_free_fn)(void *arg, const void *payload, size_t len);
@@ -49,6 +52,7 @@ struct msg {
     struct atomic_u32 refs;
     uint32_t tenant;
     const struct alloc *alloc;
+    struct hold *hold; /* only good for a worker it is posted to, while that delivers it */
     uint64_t received_ms;
     uint64_t publisher;
     uint64_t stamp;

@@ -43,8 +43,8 @@ struct arrival {
     bool has_user_name;
     bool is_id_assigned;
     bool wants_problem_info, wants_response_info;
-    bool
-        tells_expiry; /* CONNACK carries the session expiry interval: it is not the one asked for */
+    /* CONNACK carries the session expiry interval: it is not the one asked for */
+    bool tells_expiry;
     bool tells_keep_alive;
     char text[]; /* client id, user name */
 };

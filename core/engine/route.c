@@ -6,6 +6,7 @@
  */
 #include "engine/delivery.h"
 #include "engine/group.h"
+#include "engine/hold.h"
 #include "engine/local_session.h"
 
 struct msg *mqbx_route_keep(struct engine *e, struct publication *p)
@@ -82,6 +83,7 @@ static void retain(struct engine *e, struct publication *p)
     struct publication value = *p;
     struct bytes nothing = {.ptr = p->payload.ptr};
     value.msg = NULL;
+    p->is_recorded = true;
     if (p->payload.len > e->settings->max_retained_payload_bytes ||
         (p->payload.len > 0 && mqbx_engine_is_over_memory(e))) {
         value.payload = nothing; /* an older value must not outlive the newer one */
@@ -206,9 +208,11 @@ static bool reserve_posts(struct engine *e)
 
 static void post_to(struct engine *e, struct publication *p, uint64_t mask)
 {
+    p->msg->hold = p->hold;
     for (uint32_t w = 0; mask != 0; w++, mask >>= 1) {
         if (!(mask & 1))
             continue;
+        mqbx_hold_take(p->hold); /* before the post */
         struct item it = {.type = ITEM_PUBLISH, .u.msg = mqbx_msg_ref(p->msg)};
         mqbx_engine_post(e, w, &it, (uint32_t)mqbx_msg_size(p->msg));
     }
@@ -266,7 +270,9 @@ void mqbx_route_posted(struct engine *e, struct msg *m)
 {
     struct publication p;
     mqbx_msg_view(m, &p);
+    p.hold = m->hold;
     if (deliver_here(e, &p) == 0)
         mqbx_counter_add(&e->metrics.interest_in_vain, 1);
+    mqbx_hold_settle(e, &p);
     mqbx_msg_unref(m);
 }

@@ -73,8 +73,8 @@ struct link_ops {
 
 struct link {
     const struct link_ops *ops;
-    void
-        *conn; /* the engine's connection, NULL before mqbx_engine_link_new and during a hand-off */
+    /* the engine's connection, NULL before mqbx_engine_link_new and during a hand-off */
+    void *conn;
     /* Set by read with a result > 0: true when it need not be called again before readiness is
      * reported (it saw the end of what was there and nothing is buffered). False is always right,
      * at the price of one more read. */
@@ -150,6 +150,9 @@ struct seams {
     /* NULL: the engine decides by the listener's anonymous policy. VERDICT_PENDING: the answer
      * comes by mqbx_engine_answer. */
     enum verdict (*ask)(void *ctx, const struct question *q, struct answer *a);
+    /* Only where shared keeps: the records of this engine up to now are to be kept, as batch number
+     * `batch`; the answer comes later by mqbx_engine_kept. One batch at a time. */
+    void (*keep)(void *ctx, uint64_t batch);
     void (*log)(void *ctx, const struct log_event *ev);
 };
 

@@ -7,6 +7,7 @@
 
 #include "engine/delivery.h"
 #include "engine/group.h"
+#include "engine/hold.h"
 
 struct session_key {
     uint32_t tenant;
@@ -134,6 +135,7 @@ static void release(struct engine *e, struct session *s)
 {
     drop_entries(e, s);
     mqbx_session_drop_will(s);
+    mqbx_ack_fini(e, s);
     mqbx_inbound_fini(e, &s->inbound);
     mqbx_wheel_cancel(&e->wheel, &s->timer);
     mqbx_list_remove(&s->pump_node);

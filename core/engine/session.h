@@ -82,7 +82,9 @@ struct session {
     uint64_t will_due_ms;   /* UINT64_MAX: none */
     uint64_t expiry_due_ms; /* UINT64_MAX: never, or connected */
     struct list pump_node;  /* engine.pumping */
-    char *text;             /* client id, then user name */
+    struct ring
+        *acks;  /* those that wait for their message to be kept; NULL: none ever did (hold.h) */
+    char *text; /* client id, then user name */
     uint32_t expiry_s;
     uint32_t subscription_count;
     uint32_t dropped;

@@ -22,6 +22,7 @@ struct shared *mqbx_shared_new(const struct shared_options *o)
         return NULL;
     s->alloc = o->alloc;
     s->workers = o->workers;
+    s->keeps = o->keeps;
     s->client_key = draw_key(o);
     s->index_key = draw_key(o);
     struct hash_key interest_key = draw_key(o);

@@ -31,6 +31,7 @@ struct shared {
     struct hash_key index_key;
     struct interest *interest; /* NULL with one worker: nobody else to ask */
     struct retained *retained;
+    bool keeps; /* there is a store: holds are taken */
     struct atomic_u64 connections;
     struct atomic_u64 sessions;
     struct atomic_u64 memory_bytes; /* the workers add their change once a turn */
@@ -81,6 +82,10 @@ struct engine {
     struct table local_subs; /* by number */
     struct list barriers;    /* replays that wait for the other workers */
     struct ring foreign; /* struct local_msg *: this turn's messages whose payload is the host's */
+
+    struct ring collecting; /* struct hold *: with the records of this turn */
+    struct ring committing; /* with those the seam was told to keep as `batch` */
+    uint64_t batch;
 
     uint64_t next_id;    /* sessions, connections, groups, barriers: (worker << 48) + count */
     uint32_t next_order; /* sessions and groups: what matches are sorted by */

@@ -22,8 +22,8 @@ struct subscription {
     uint64_t newest; /* S: live retained publishes up to this stamp come by the replay instead; 0:
                         none */
     struct membership *membership; /* shared: its place in the group */
-    struct local_subscription
-        *local; /* an in-process one's callback; NULL when its durable handle is closed */
+    /* an in-process one's callback; NULL when its durable handle is closed */
+    struct local_subscription *local;
     struct ring local_queue; /* QoS 1 and 2 an in-process one has not taken yet (local_session.c) */
     uint64_t local_queue_bytes;
     uint32_t interest_slot;
