@@ -70,8 +70,9 @@ void mqbx_ack_conn(struct engine *e, struct conn *c, uint8_t type, uint16_t pack
     if (token == 0 && !waits(c->session))
         answer(e, c->session, &a);
     else if (!push(e, c->session, &a))
-        mqbx_conn_end_later(e, c,
-                            RC_SERVER_BUSY); /* unacknowledged, so the client sends it again */
+        mqbx_conn_end_later(e, c, RC_SERVER_BUSY); /* unacknowledged: it will be sent again */
+    else
+        mqbx_conn_ack_room(e, c);
 }
 
 void mqbx_ack_local(struct engine *e, struct session *s, struct local_publish *lp, uint64_t token)

@@ -9,6 +9,7 @@
 
 #include "engine/delivery.h"
 #include "engine/group.h"
+#include "engine/hold.h"
 #include "engine/packets.h"
 #include "mqtt/topic.h"
 
@@ -325,7 +326,7 @@ static void close_handle(struct engine *e, struct local *l)
         closed(arg, MQB_OK);
 }
 
-static int32_t publish(struct engine *e, struct local *l, struct msg *m)
+static int32_t publish(struct engine *e, struct local *l, struct msg *m, uint64_t *token)
 {
     struct publication p;
     if (!l->session)
@@ -338,7 +339,14 @@ static int32_t publish(struct engine *e, struct local *l, struct msg *m)
                      : p.qos == 1 ? &e->metrics.messages_qos1_received
                                   : &e->metrics.messages_qos2_received,
                      1);
-    return mqbx_route(e, &p) == ROUTE_NO_MEMORY ? MQB_ENOMEM : MQB_OK;
+    bool no_memory = false;
+    p.hold = p.qos > 0 ? mqbx_hold_new(e, l->session, &no_memory) : NULL;
+    if (no_memory)
+        return MQB_ENOMEM;
+    uint64_t held = p.hold ? p.hold->token : 0;
+    enum route_status status = mqbx_route(e, &p);
+    *token = mqbx_hold_settle(e, &p) ? held : 0;
+    return status == ROUTE_NO_MEMORY ? MQB_ENOMEM : MQB_OK;
 }
 
 static void item_publish(struct engine *e, const struct item *it)
@@ -347,8 +355,15 @@ static void item_publish(struct engine *e, const struct item *it)
     lp->msg->publisher =
         mqbx_shared_publisher(e->shared, lp->msg->tenant, it->u.local_publish.local->name);
     lp->msg->received_ms = e->now.mono_ms;
-    int32_t err = publish(e, it->u.local_publish.local, lp->msg);
+    uint64_t token = 0;
+    struct local *l = it->u.local_publish.local;
+    int32_t err = publish(e, l, lp->msg, &token);
     mqbx_msg_unref(lp->msg);
+    lp->msg = NULL;
+    if (err == MQB_OK) {
+        mqbx_ack_local(e, l->session, lp, token);
+        return;
+    }
     if (lp->done)
         lp->done(lp->arg, err);
     mqbx_free(e->seams.alloc, lp, sizeof(*lp));

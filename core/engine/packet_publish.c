@@ -3,6 +3,7 @@
  * PUBLISH from a client, and PUBREL: the receiving half of QoS 0, 1 and 2.
  */
 #include "engine/delivery.h"
+#include "engine/hold.h"
 #include "engine/packets.h"
 
 struct bytes mqbx_mounted(struct engine *e, const struct conn *c, struct bytes topic)
@@ -78,8 +79,25 @@ static bool kept_props(struct engine *e, const struct props *props, struct bytes
     return true;
 }
 
-/* RC_SUCCESS, RC_NO_MATCHING_SUBSCRIBERS, or the refusal. */
-static uint8_t route(struct engine *e, struct conn *c, const struct publish *p)
+/* RC_SUCCESS, RC_NO_MATCHING_SUBSCRIBERS, or the refusal; *token: the acknowledgement waits for it
+ * (hold.h), 0: it does not wait. */
+static uint8_t route_held(struct engine *e, struct conn *c, struct publication *pub,
+                          uint64_t *token)
+{
+    bool no_memory = false;
+    pub->hold = pub->qos > 0 ? mqbx_hold_new(e, c->session, &no_memory) : NULL;
+    if (no_memory)
+        return RC_QUOTA_EXCEEDED;
+    uint64_t held = pub->hold ? pub->hold->token : 0;
+    pub->is_recorded = pub->qos == 2 && c->session->expiry_s > 0; /* its packet identifier */
+    enum route_status status = mqbx_route(e, pub);
+    *token = mqbx_hold_settle(e, pub) ? held : 0;
+    if (status == ROUTE_NO_MEMORY)
+        return RC_QUOTA_EXCEEDED;
+    return status == ROUTED ? RC_SUCCESS : RC_NO_MATCHING_SUBSCRIBERS;
+}
+
+static uint8_t route(struct engine *e, struct conn *c, const struct publish *p, uint64_t *token)
 {
     struct publication pub = {
         .tenant = c->session->tenant,
@@ -93,15 +111,12 @@ static uint8_t route(struct engine *e, struct conn *c, const struct publish *p)
         .payload = p->payload,
     };
     uint8_t *copy;
+    *token = 0;
     if (!kept_props(e, &p->props, &pub.props, &copy))
         return RC_QUOTA_EXCEEDED;
     uint8_t reason = RC_TOPIC_NAME_INVALID;
-    if (pub.topic.len > 0) {
-        enum route_status status = mqbx_route(e, &pub);
-        reason = status == ROUTED          ? RC_SUCCESS
-                 : status == ROUTED_NOBODY ? RC_NO_MATCHING_SUBSCRIBERS
-                                           : RC_QUOTA_EXCEEDED;
-    }
+    if (pub.topic.len > 0)
+        reason = route_held(e, c, &pub, token);
     if (copy)
         mqbx_free(&e->alloc, copy, pub.props.len);
     if (reason == RC_QUOTA_EXCEEDED)
@@ -124,37 +139,43 @@ static void count_received(struct engine *e, struct conn *c, uint8_t qos)
 /* 3.x has no way to say no: the acknowledgement is the same. A message that could not be routed for
  * want of memory is not acknowledged. */
 static void acknowledge(struct engine *e, struct conn *c, uint8_t type, uint16_t packet_id,
-                        uint8_t reason)
+                        uint8_t reason, uint64_t token)
 {
-    if (c->version != MQTT_V5 && reason == RC_QUOTA_EXCEEDED)
+    if (c->version != MQTT_V5 && reason == RC_QUOTA_EXCEEDED) {
         mqbx_conn_fail(e, c, RC_SERVER_BUSY, "out of memory for a message");
-    else
-        mqbx_send_ack(e, c, type, packet_id, c->version == MQTT_V5 ? reason : RC_SUCCESS);
+        return;
+    }
+    if (c->version != MQTT_V5)
+        reason = RC_SUCCESS;
+    mqbx_ack_conn(e, c, type, packet_id, reason, token);
 }
 
 static void publish_qos1(struct engine *e, struct conn *c, const struct publish *p)
 {
+    uint64_t token = 0;
     uint8_t reason = check_refused(e, p);
     if (reason == RC_SUCCESS)
-        reason = route(e, c, p);
-    acknowledge(e, c, PKT_PUBACK, p->packet_id, reason); /* [MQTT-4.3.2-4] */
+        reason = route(e, c, p, &token);
+    acknowledge(e, c, PKT_PUBACK, p->packet_id, reason, token); /* [MQTT-4.3.2-4] */
 }
 
 static void publish_qos2(struct engine *e, struct conn *c, const struct publish *p)
 {
     struct inbound *in = &c->session->inbound;
+    uint64_t token = 0;
     if (mqbx_inbound_has(in, p->packet_id)) { /* [MQTT-4.3.3-10] */
-        mqbx_send_ack(e, c, PKT_PUBREC, p->packet_id, RC_SUCCESS);
+        if (!mqbx_ack_redirect(c->session, c, p->packet_id))
+            mqbx_ack_conn(e, c, PKT_PUBREC, p->packet_id, RC_SUCCESS, 0);
         return;
     }
     uint8_t reason = check_refused(e, p);
     if (reason == RC_SUCCESS && !mqbx_inbound_add(e, in, p->packet_id))
         reason = RC_QUOTA_EXCEEDED;
     else if (reason == RC_SUCCESS)
-        reason = route(e, c, p);
+        reason = route(e, c, p, &token);
     if (reason >= 0x80) /* [MQTT-4.3.3-9] */
         mqbx_inbound_remove(e, in, p->packet_id);
-    acknowledge(e, c, PKT_PUBREC, p->packet_id, reason); /* [MQTT-4.3.3-8] */
+    acknowledge(e, c, PKT_PUBREC, p->packet_id, reason, token); /* [MQTT-4.3.3-8] */
 }
 
 void mqbx_packet_publish(struct engine *e, struct conn *c, struct bytes body, uint8_t flags)
@@ -167,9 +188,10 @@ void mqbx_packet_publish(struct engine *e, struct conn *c, struct bytes body, ui
         mqbx_conn_fail(e, c, reason, "PUBLISH not acceptable");
         return;
     }
+    uint64_t token;
     count_received(e, c, p.qos);
     if (p.qos == 0)
-        route(e, c, &p);
+        route(e, c, &p, &token);
     else if (p.qos == 1)
         publish_qos1(e, c, &p);
     else
