@@ -6,7 +6,7 @@
  * cut at random, torn, reset or left behind, and resumed. Fails when a QoS 1 message is lost, a QoS
  * 2 message lost or doubled, or any of a stream comes out of order. Works against any broker whose
  * queues hold what is published meanwhile; MQB_TEST_CUTS=n cuts each
- * connection n times (12), MQB_TEST_NO_RECEIVE_MAXIMUM=1 is for one that is known not
+ * connection n times (24), MQB_TEST_NO_RECEIVE_MAXIMUM=1 is for one that is known not
  * to keep to Receive Maximum. One thread.
  */
 #include <poll.h>
@@ -18,7 +18,7 @@
 #include "subscriber.h"
 
 enum { PUBLISHERS = 50, SUBSCRIBERS = 50, ACTORS = PUBLISHERS + SUBSCRIBERS };
-enum { MESSAGES_EACH = 90, LONG_FACTOR = 20, CUTS_EACH = 12, STALLED_MS = 30000, POLL_MS = 5 };
+enum { MESSAGES_EACH = 200, LONG_FACTOR = 20, CUTS_EACH = 24, STALLED_MS = 30000, POLL_MS = 5 };
 
 struct test {
     struct crowd crowd;
