@@ -530,15 +530,18 @@ static inline mqb_subscribe_opts mqb_subscribe_defaults(void)
 }
 
 /* [any] Subscribes through the default handle of tenant 0. out may be NULL; it is set before fn can
- * run. Subscribing again with the same filter on the same handle replaces the former subscription,
- * whose arg_free runs [MQTT-3.8.4-3]. MQB_EINVAL: filter [MQTT-4.7.1-1], [MQTT-4.8.2-1], or QoS;
- * MQB_ESTATE: not running; MQB_EAGAIN: the inbox is full. On an error arg_free is not called. */
+ * run. Every subscription has its own callback, window and queue: the same filter twice is
+ * delivered twice. MQB_EINVAL: filter [MQTT-4.7.1-1], [MQTT-4.8.2-1], or QoS; MQB_ESTATE: not
+ * running; MQB_EAGAIN: the inbox is full. */
 MQB_API mqb_err mqb_subscribe(mqb_broker *b, const char *filter, int qos, mqb_message_fn fn,
                               void *arg, mqb_sub *out);
 
 /* [any] The long form; the same errors, and MQB_EINVAL for no-local on a shared subscription
- * [MQTT-3.8.3-4]. done gets MQB_OK, MQB_EDENIED, MQB_EQUOTA (limits.max_subscriptions), MQB_ENOMEM
- * or MQB_ECANCELED; in these cases arg_free follows it. */
+ * [MQTT-3.8.3-4]; on an error of the call neither done nor arg_free is called. done gets MQB_OK,
+ * MQB_EDENIED, MQB_EQUOTA (limits.max_subscriptions), MQB_EEXIST (a handle is in a shared
+ * subscription once only), MQB_ENOMEM or MQB_ECANCELED; after an error arg_free follows it. A
+ * durable handle that was opened again subscribes again, with the same filter, to get what was kept
+ * for it. */
 MQB_API mqb_err mqb_subscribe_ex(mqb_broker *b, const mqb_subscribe_opts *opts, mqb_sub *out);
 
 /* [blocking] Subscribes and waits until it is in force; the error done would get is the answer.

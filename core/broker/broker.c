@@ -197,7 +197,7 @@ mqb_err mqb_broker_new(const mqb_config *cfg, mqb_broker **out)
     if (b == NULL)
         return mqbx_no_memory();
     init(b, cfg);
-    err = mqbx_config_copy(cfg, &b->cfg);
+    err = mqbx_config_copy(cfg, b->alloc, &b->cfg);
     if (err == MQB_OK) {
         take_config(b);
         err = mqbx_listeners_from_config(b);
@@ -400,7 +400,7 @@ static mqb_err reload(mqb_broker *b, const mqb_config *given)
     mqb_config *cfg;
     mqb_err err = mqb_config_check(given);
     if (err == MQB_OK)
-        err = mqbx_config_copy(given, &cfg);
+        err = mqbx_config_copy(given, b->alloc, &cfg);
     if (err != MQB_OK)
         return err;
     if (mqbx_atomic_load32(&b->state) == BROKER_STOPPED)

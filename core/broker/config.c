@@ -133,10 +133,10 @@ static void drop_entries(mqb_config *cfg)
     mqbx_free(cfg->alloc, cfg->entries, cfg->capacity * sizeof(*cfg->entries));
 }
 
-mqb_err mqbx_config_copy(const mqb_config *cfg, mqb_config **out)
+mqb_err mqbx_config_copy(const mqb_config *cfg, const struct alloc *a, mqb_config **out)
 {
     mqb_config *copy;
-    mqb_err err = mqb_config_new_with((const mqb_allocator *)cfg->alloc, &copy);
+    mqb_err err = mqb_config_new_with((const mqb_allocator *)a, &copy);
     if (err != MQB_OK)
         return err;
     copy->log = cfg->log;

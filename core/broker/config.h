@@ -27,8 +27,9 @@ struct mqb_config {
     void *log_arg;
 };
 
-mqb_err mqbx_config_copy(const mqb_config *cfg, mqb_config **out);
-/* Gives all that `from` has to `to` and frees `from`; the log function of `to` stays. */
+mqb_err mqbx_config_copy(const mqb_config *cfg, const struct alloc *a, mqb_config **out);
+/* Gives all that `from` has to `to`, of the same allocator, and frees `from`; the log function of
+ * `to` stays. */
 void mqbx_config_replace(mqb_config *to, mqb_config *from);
 /* With a source. Errors begin with it when it names a place: "FILE:LINE: ". */
 mqb_err mqbx_config_put(mqb_config *cfg, const char *key, const char *value, const char *source);

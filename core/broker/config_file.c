@@ -97,7 +97,7 @@ static mqb_err parse_error(const config_t *c, const char *name)
 static mqb_err take_parsed(mqb_config *cfg, const config_t *c, const char *name)
 {
     mqb_config *copy;
-    mqb_err err = mqbx_config_copy(cfg, &copy);
+    mqb_err err = mqbx_config_copy(cfg, cfg->alloc, &copy);
     if (err != MQB_OK)
         return err;
     struct reading r = {.cfg = copy, .name = name};
@@ -282,7 +282,7 @@ mqb_err mqb_config_load_env(mqb_config *cfg, const char *prefix)
     if (prefix == NULL)
         prefix = "MQTTBROKER_";
     mqb_config *copy;
-    mqb_err err = mqbx_config_copy(cfg, &copy);
+    mqb_err err = mqbx_config_copy(cfg, cfg->alloc, &copy);
     if (err != MQB_OK)
         return err;
     size_t len = strlen(prefix);

@@ -324,7 +324,7 @@ TEST_F(Config, SettingsCarryWhatIsSet)
 TEST_F(Config, RestartKeysAreFoundByValueNotByText)
 {
     mqb_config *other;
-    ASSERT_EQ(MQB_OK, mqbx_config_copy(cfg, &other));
+    ASSERT_EQ(MQB_OK, mqbx_config_copy(cfg, cfg->alloc, &other));
     mqb_config_set(other, "interest.slots", "1048576");
     mqb_config_set(other, "queue.max_messages", "1");
     EXPECT_EQ(nullptr, mqbx_config_restart_key(cfg, other));
