@@ -20,7 +20,7 @@ static void read_tail(struct reader *r, unsigned where, unsigned props_where, ui
 uint8_t mqbx_parse_ack(struct bytes body, uint8_t flags, uint8_t version, uint8_t type,
                        struct ack *out)
 {
-    *out = (struct ack){0};
+    mqbx_clear(out, sizeof(*out));
     if (!mqbx_flags_valid(type, flags, version))
         return RC_MALFORMED_PACKET;
     struct reader r = mqbx_reader(body);
@@ -38,7 +38,7 @@ uint8_t mqbx_parse_empty(struct bytes body, uint8_t flags)
 uint8_t mqbx_parse_disconnect(struct bytes body, uint8_t flags, uint8_t version, bool from_server,
                               struct disconnect *out)
 {
-    *out = (struct disconnect){0};
+    mqbx_clear(out, sizeof(*out));
     if (!mqbx_flags_valid(PKT_DISCONNECT, flags, version))
         return RC_MALFORMED_PACKET;
     if (from_server && version != MQTT_V5) /* only 5.0 lets a server send it */
@@ -56,7 +56,7 @@ uint8_t mqbx_parse_disconnect(struct bytes body, uint8_t flags, uint8_t version,
  * authentication method among the properties [MQTT-4.12.0-5]. */
 uint8_t mqbx_parse_auth(struct bytes body, uint8_t flags, struct auth *out)
 {
-    *out = (struct auth){0};
+    mqbx_clear(out, sizeof(*out));
     if (!mqbx_flags_valid(PKT_AUTH, flags, MQTT_V5))
         return RC_MALFORMED_PACKET;
     if (body.len == 0)

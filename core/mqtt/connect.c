@@ -101,7 +101,7 @@ static void fill_defaults(struct props *p)
 /* [MQTT-3.1.4-1] */
 uint8_t mqbx_parse_connect(struct bytes body, uint8_t flags, struct connect *out)
 {
-    *out = (struct connect){0};
+    mqbx_clear(out, sizeof(*out));
     if (!mqbx_flags_valid(PKT_CONNECT, flags, MQTT_V5))
         return RC_MALFORMED_PACKET;
     struct reader r = mqbx_reader(body);
@@ -120,7 +120,7 @@ uint8_t mqbx_parse_connect(struct bytes body, uint8_t flags, struct connect *out
 
 uint8_t mqbx_parse_connack(struct bytes body, uint8_t flags, uint8_t version, struct connack *out)
 {
-    *out = (struct connack){0};
+    mqbx_clear(out, sizeof(*out));
     if (!mqbx_flags_valid(PKT_CONNACK, flags, version))
         return RC_MALFORMED_PACKET;
     struct reader r = mqbx_reader(body);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The fixed header: where a packet ends and of which type it is. Pure, any thread. Knows nothing of
- * what is inside.
+ * The fixed header: where a packet ends, of which type it is, which flags its type demands. Pure,
+ * any thread. Knows nothing of what is inside.
  */
 #include "mqtt/packet.h"
 #include "mqtt/parse.h"
@@ -45,6 +45,11 @@ enum frame_status mqbx_frame(const uint8_t *in, size_t len, struct frame *out, u
         return FRAME_OK;
     }
     return bad(reason);
+}
+
+void mqbx_clear(void *packet, size_t size)
+{
+    memset(packet, 0, size);
 }
 
 uint32_t mqbx_read_varint(struct reader *r)

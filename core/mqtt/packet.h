@@ -57,8 +57,7 @@ enum frame_status { FRAME_OK, FRAME_MORE, FRAME_BAD };
  * checked by the parse functions. */
 enum frame_status mqbx_frame(const uint8_t *in, size_t len, struct frame *out, uint8_t *reason);
 
-/* --- properties --------------------------------------------------------------------------------
- */
+/* --- properties ------------------------------------------------------------------------------- */
 
 /* Which single-valued properties were there: bits of `has`. */
 enum prop_bit {
@@ -138,13 +137,13 @@ bool mqbx_prop_next(struct bytes raw, uint32_t *pos, struct prop *out);
 
 /* What a server passes on with a PUBLISH unchanged and in order: payload format indicator, content
  * type, response topic, correlation data, user properties. Not: topic alias, message expiry,
- * subscription identifiers, will delay. The length, and a copy of exactly that many bytes.
+ * subscription identifiers, will delay. The length, and a copy of exactly that many bytes; of what
+ * parse filled.
  * [MQTT-3.3.2-4], -15..-18, -20 */
 uint32_t mqbx_props_kept_len(const struct props *p);
 void mqbx_props_copy_kept(const struct props *p, uint8_t *out);
 
-/* --- client to server ---------------------------------------------------------------------------
- */
+/* --- client to server ------------------------------------------------------------------------- */
 
 struct will_fields {
     bool present;
@@ -218,12 +217,18 @@ struct auth {
     struct props props;
 };
 
-/* `body` is exactly the frame's body_len bytes; `flags` its flags. CONNECT: protocol "MQTT" 4 and 5
- * and "MQIsdp" 3 are known. A CONNECT whose protocol name or level is another gives
+/* `body` is exactly the frame's body_len bytes; `flags` its flags. After a fault *out is undefined,
+ * but for connect.version.
+ *
+ * CONNECT: protocol "MQTT" 4 and 5 and "MQIsdp" 3 are known; another name or level gives
  * RC_UNSUPPORTED_VERSION. Will topic syntax is checked; a client id is checked as UTF-8 only.
+ *
  * PUBLISH: a topic with a wildcard gives RC_TOPIC_NAME_INVALID; an empty one without alias
- * RC_PROTOCOL_ERROR (3.x: RC_MALFORMED_PACKET); alias 0 RC_TOPIC_ALIAS_INVALID; payload format
- * indicator and UTF-8 of the payload is not checked here (mqbx_utf8_valid). */
+ * RC_PROTOCOL_ERROR (3.x: RC_MALFORMED_PACKET); alias 0 RC_TOPIC_ALIAS_INVALID.
+ *
+ * Left to the broker: a payload against its format indicator (mqbx_utf8_payload_valid), an alias
+ * above the maximum, HAS_SUBSCRIPTION_ID from a client [MQTT-3.3.4-6] (a server's is legal), an
+ * AUTH in 3.x, and which side may send which of AUTH's codes. */
 uint8_t mqbx_parse_connect(struct bytes body, uint8_t flags, struct connect *out);
 uint8_t mqbx_parse_publish(struct bytes body, uint8_t flags, uint8_t version, struct publish *out);
 uint8_t mqbx_parse_ack(struct bytes body, uint8_t flags, uint8_t version, uint8_t type,
@@ -242,8 +247,7 @@ bool mqbx_subscribe_next(const struct subscribe *s, uint8_t version, uint32_t *p
                          struct subscribe_filter *out);
 bool mqbx_unsubscribe_next(const struct unsubscribe *u, uint32_t *pos, struct bytes *filter);
 
-/* --- server to client
- * ----------------------------------------------------------------------------- */
+/* --- server to client ------------------------------------------------------------------------- */
 
 struct connack {
     bool session_present;

@@ -12,6 +12,7 @@
 #define MQBX_MQTT_PARSE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/bytes.h"
@@ -39,6 +40,10 @@ static inline void mqbx_reader_fault(struct reader *r, uint8_t reason)
         r->fault = reason;
     r->left = 0;
 }
+
+/* Zeroes a packet. Out of line, where the size is not known: GCC would clear these 200 to 600 bytes
+ * with `rep stos`, and that took a third of parsing a small PUBLISH. */
+void mqbx_clear(void *packet, size_t size);
 
 /* The verdict at the end of a packet: bytes behind its last field make it malformed. */
 static inline uint8_t mqbx_reader_end(struct reader *r)

@@ -23,11 +23,10 @@ static uint8_t check_topic(const struct publish *p, uint8_t version)
 
 uint8_t mqbx_parse_publish(struct bytes body, uint8_t flags, uint8_t version, struct publish *out)
 {
-    *out = (struct publish){
-        .dup = (flags & FLAG_DUP) != 0,
-        .retain = (flags & FLAG_RETAIN) != 0,
-        .qos = flags >> QOS_SHIFT & 3,
-    };
+    mqbx_clear(out, sizeof(*out));
+    out->dup = (flags & FLAG_DUP) != 0;
+    out->retain = (flags & FLAG_RETAIN) != 0;
+    out->qos = flags >> QOS_SHIFT & 3;
     if (out->qos == 3) /* [MQTT-3.3.1-4] */
         return RC_MALFORMED_PACKET;
     if (out->dup && out->qos == 0) /* [MQTT-3.3.1-2] */

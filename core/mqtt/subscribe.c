@@ -58,7 +58,7 @@ static uint8_t check_options(struct bytes filter, uint8_t bits, uint8_t version)
 uint8_t mqbx_parse_subscribe(struct bytes body, uint8_t flags, uint8_t version,
                              struct subscribe *out)
 {
-    *out = (struct subscribe){0};
+    mqbx_clear(out, sizeof(*out));
     if (!mqbx_flags_valid(PKT_SUBSCRIBE, flags, version))
         return RC_MALFORMED_PACKET;
     struct reader r = mqbx_reader(body);
@@ -81,7 +81,7 @@ uint8_t mqbx_parse_subscribe(struct bytes body, uint8_t flags, uint8_t version,
 uint8_t mqbx_parse_unsubscribe(struct bytes body, uint8_t flags, uint8_t version,
                                struct unsubscribe *out)
 {
-    *out = (struct unsubscribe){0};
+    mqbx_clear(out, sizeof(*out));
     if (!mqbx_flags_valid(PKT_UNSUBSCRIBE, flags, version))
         return RC_MALFORMED_PACKET;
     struct reader r = mqbx_reader(body);
@@ -137,7 +137,7 @@ static bool suback_code_valid(uint8_t code, uint8_t version)
 
 uint8_t mqbx_parse_suback(struct bytes body, uint8_t flags, uint8_t version, struct suback *out)
 {
-    *out = (struct suback){0};
+    mqbx_clear(out, sizeof(*out));
     if (!mqbx_flags_valid(PKT_SUBACK, flags, version))
         return RC_MALFORMED_PACKET;
     struct reader r = mqbx_reader(body);
@@ -156,7 +156,7 @@ uint8_t mqbx_parse_suback(struct bytes body, uint8_t flags, uint8_t version, str
 
 uint8_t mqbx_parse_unsuback(struct bytes body, uint8_t flags, uint8_t version, struct suback *out)
 {
-    *out = (struct suback){0};
+    mqbx_clear(out, sizeof(*out));
     if (!mqbx_flags_valid(PKT_UNSUBACK, flags, version))
         return RC_MALFORMED_PACKET;
     struct reader r = mqbx_reader(body);

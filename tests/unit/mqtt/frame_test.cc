@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include "support.hpp"
 
 namespace
@@ -77,8 +79,11 @@ TEST(Frame, RefusesALengthOfFiveBytesAtTheFourth)
 TEST(Frame, VarintsComeBackFromTheWriter)
 {
     Rng rng(seed());
-    for (uint32_t i = 0; i < scaled(20000); i++) {
-        uint32_t x = static_cast<uint32_t>(rng.next() >> 36 >> rng.below(28));
+    std::vector<uint32_t> numbers = {0,       127,     128,     16383, 16384,
+                                     2097151, 2097152, 2097153, 16385, MQTT_MAX_PACKET};
+    for (uint32_t i = 0; i < scaled(20000); i++)
+        numbers.push_back(static_cast<uint32_t>(rng.next() >> 36 >> rng.below(28)));
+    for (uint32_t x : numbers) {
         uint8_t out[4];
         size_t n = static_cast<size_t>(mqbx_put_varint(out, x) - out);
         ASSERT_EQ(n, mqbx_varint_len(x));

@@ -170,7 +170,20 @@ TEST(Write, RefusesWhatNoPacketCanHold)
     EXPECT_TRUE(payload.overflow);
     EXPECT_LE(payload.len, 1u);
 
+    // The longest there is: its head is written, then the buffer is full.
+    p.payload.len = MQTT_MAX_PACKET - 4;
+    struct writer longest = mqbx_writer(room.data(), room.size());
+    mqbx_write_publish(&longest, MQTT_V5, &p);
+    EXPECT_TRUE(longest.overflow);
+    EXPECT_EQ(hex("30 ff ff ff 7f 00 01 74 00"),
+              std::string(reinterpret_cast<char *>(longest.ptr), longest.len));
+    p.payload.len++;
+    longest = mqbx_writer(room.data(), room.size());
+    mqbx_write_publish(&longest, MQTT_V5, &p);
+    EXPECT_EQ(1u, longest.len);
+
     struct props props = {};
+    EXPECT_EQ(MQTT_MAX_PACKET + 4, mqbx_props_len(&props, bytes{room.data(), MQTT_MAX_PACKET}));
     struct bytes user = {room.data(), UINT32_MAX};
     EXPECT_EQ(UINT32_MAX, mqbx_props_len(&props, user));
     struct writer w = mqbx_writer(room.data(), room.size());
