@@ -47,9 +47,13 @@ class Sub:
         return [self.message() for _ in range(count)]
 
     def leave(self):
-        """As control-C does it: with a DISCONNECT."""
+        """As control-C does it: with a DISCONNECT. The tool sends it in its signal handler and can lock itself up there."""
         self.lines.process.terminate()
-        self.lines.wait()
+        try:
+            self.lines.process.wait(3)
+        except subprocess.TimeoutExpired:
+            pass
+        self.lines.kill()
 
     def kill(self):
         self.lines.kill()
