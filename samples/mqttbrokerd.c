@@ -237,6 +237,9 @@ static int run(const struct options *o)
     int status = 0;
     if (load(o, &cfg, &is_default) != MQB_OK) {
         status = failed();
+    } else if (strcmp(mqb_config_get(cfg, "threads"), "0") == 0) {
+        fputs("mqttbrokerd: threads = 0 is for programs that embed the broker\n", stderr);
+        status = 1;
     } else if (o->action == PRINT) {
         mqb_config_each(cfg, print_key, NULL);
     } else if (o->action == RUN) {
