@@ -268,7 +268,7 @@ fail:
 mqb_err mqb_publish_wait(mqb_broker *b, const mqb_publish_opts *opts, int64_t timeout_ms)
 {
     mqb_publish_opts o;
-    struct wait *wait;
+    struct wait *wait = NULL;
     mqb_err err = mqbx_opts_take(&o, sizeof(o), opts);
     if (err == MQB_OK)
         err = mqbx_broker_enter_to_wait(b);
