@@ -33,8 +33,10 @@ def read(name):
 
 
 def output(*command):
-    return subprocess.run(command, capture_output=True, check=True, text=True,
-                          env=dict(os.environ, LC_ALL="C")).stdout
+    run = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ, LC_ALL="C"))
+    if run.returncode != 0:
+        sys.exit(run.stderr)
+    return run.stdout
 
 
 def archive_symbols(archive):
