@@ -5,7 +5,6 @@
 #include <mqttbroker.h>
 
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "shim/begin.hpp"
@@ -165,34 +164,6 @@ TEST_F(Log, LevelAndBurstAreConfigured)
     ev.level = LOG_WARN;
     mqbx_log_event_at(&log, &ev, NOON);
     EXPECT_EQ(50u, lines.size());
-}
-
-TEST(LogThreads, CountEveryLine)
-{
-    struct log log;
-    std::atomic<uint64_t> lines{0};
-    mqbx_log_init(
-        &log,
-        [](void *arg, int32_t, const char *, size_t) {
-            static_cast<std::atomic<uint64_t> *>(arg)->fetch_add(1);
-        },
-        &lines);
-    mqb_config *cfg;
-    ASSERT_EQ(MQB_OK, mqb_config_new(&cfg));
-    mqbx_log_configure(&log, cfg);
-    std::vector<std::thread> threads;
-    for (int t = 0; t < 4; t++)
-        threads.emplace_back([&log] {
-            struct log_event ev = event("flood");
-            for (int i = 0; i < 2500; i++)
-                mqbx_log_event_at(&log, &ev, NOON);
-        });
-    for (std::thread &t : threads)
-        t.join();
-    EXPECT_EQ(10u, lines.load());
-    EXPECT_EQ(9990u, mqbx_atomic_load64(&log.suppressed));
-    mqbx_log_fini(&log);
-    mqb_config_free(cfg);
 }
 
 } // namespace
