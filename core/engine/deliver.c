@@ -80,7 +80,8 @@ uint32_t mqbx_deliver_room(const struct engine *e, const struct session *s)
 {
     const struct conn *c = s->conn;
     if (!c || c->state != CONN_OPEN || c->end_reason != 0 ||
-        c->out.bytes >= e->settings->output_mark_bytes || s->window.count >= s->inflight_max)
+        c->out.bytes >= e->settings->output_mark_bytes || s->window.count >= s->inflight_max ||
+        s->unsent > 0)
         return 0;
     if (s->window.count > 0) {
         const struct entry *first = mqbx_ring_at(&s->window, 0);
@@ -284,6 +285,7 @@ static void pump_queue(struct engine *e, struct session *s)
 
 void mqbx_session_pump(struct engine *e, struct session *s)
 {
+    mqbx_window_resend_more(e, s);
     pump_queue(e, s);
     if (s->queue.count > 0)
         return;

@@ -240,7 +240,8 @@ void mqbx_session_timer(struct engine *e, struct session *s)
 
 static bool has_waiting(const struct session *s)
 {
-    return s->queue.count > 0 || !mqbx_list_empty(&s->replays) || !mqbx_list_empty(&s->memberships);
+    return s->unsent > 0 || s->queue.count > 0 || !mqbx_list_empty(&s->replays) ||
+           !mqbx_list_empty(&s->memberships);
 }
 
 void mqbx_session_want_pump(struct engine *e, struct session *s)

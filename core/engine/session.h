@@ -82,6 +82,7 @@ struct session {
     uint64_t will_due_ms;   /* UINT64_MAX: none */
     uint64_t expiry_due_ms; /* UINT64_MAX: never, or connected */
     struct list pump_node;  /* engine.pumping */
+    uint32_t unsent;        /* at the end of the window: not yet sent again on this connection */
     struct ring
         *acks;  /* those that wait for their message to be kept; NULL: none ever did (hold.h) */
     char *text; /* client id, then user name */

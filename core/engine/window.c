@@ -67,6 +67,8 @@ static struct entry *find(const struct session *s, uint16_t packet_id, uint32_t 
 /* Done with: acknowledged, refused, or given back. */
 static void remove_at(struct engine *e, struct session *s, uint32_t index)
 {
+    if (index >= s->window.count - s->unsent)
+        s->unsent--;
     mqbx_entry_fini(e, mqbx_ring_at(&s->window, index));
     mqbx_ring_remove(&s->window, &e->alloc, index);
     mqbx_counter_sub(&e->metrics.messages_inflight, 1);
@@ -118,24 +120,41 @@ void mqbx_window_pubcomp(struct engine *e, struct conn *c, uint16_t packet_id)
         complete(e, c->session, index, RC_SUCCESS);
 }
 
+/* False: out of memory, the connection ends. */
+static bool resend_one(struct engine *e, struct session *s)
+{
+    uint32_t index = s->window.count - s->unsent--;
+    const struct entry *n = mqbx_ring_at(&s->window, index);
+    if (n->state == ENTRY_RELEASED) {
+        mqbx_send_ack(e, s->conn, PKT_PUBREL, n->packet_id, RC_SUCCESS);
+        return true;
+    }
+    enum send_status status = send_entry(e, s->conn, n, true); /* [MQTT-3.3.1-1] */
+    if (status == SENT)
+        return true;
+    if (status == SEND_NO_MEMORY) {
+        mqbx_conn_end_later(e, s->conn, RC_SERVER_BUSY);
+        return false;
+    }
+    mqbx_counter_add(&e->metrics.messages_dropped_too_large, 1);
+    remove_at(e, s, index);
+    return true;
+}
+
+/* In order [MQTT-4.6.0-1], and no more at once than the client takes on this connection
+ * [MQTT-3.3.4-9]. */
+void mqbx_window_resend_more(struct engine *e, struct session *s)
+{
+    const struct conn *c = s->conn;
+    while (c && c->state == CONN_OPEN && c->end_reason == 0 && s->unsent > 0 &&
+           s->window.count - s->unsent < s->inflight_max && resend_one(e, s))
+        ;
+}
+
 void mqbx_window_resend(struct engine *e, struct session *s)
 {
-    for (uint32_t i = 0; i < s->window.count; i++) { /* [MQTT-4.6.0-1] */
-        const struct entry *n = mqbx_ring_at(&s->window, i);
-        if (n->state == ENTRY_RELEASED) {
-            mqbx_send_ack(e, s->conn, PKT_PUBREL, n->packet_id, RC_SUCCESS);
-            continue;
-        }
-        enum send_status status = send_entry(e, s->conn, n, true); /* [MQTT-3.3.1-1] */
-        if (status == SENT)
-            continue;
-        if (status == SEND_NO_MEMORY) {
-            mqbx_conn_end_later(e, s->conn, RC_SERVER_BUSY);
-            return;
-        }
-        mqbx_counter_add(&e->metrics.messages_dropped_too_large, 1);
-        remove_at(e, s, i--);
-    }
+    s->unsent = s->window.count;
+    mqbx_window_resend_more(e, s);
 }
 
 void mqbx_window_return_group(struct engine *e, struct session *s)
