@@ -28,6 +28,7 @@ struct conn *mqbx_conn_new(struct engine *e, struct link *l)
     c->max_packet_bytes = MQTT_MAX_PACKET + 5;
     c->receive_maximum = UINT16_MAX;
     c->wants_problem_info = true;
+    c->expires_ms = UINT64_MAX;
     c->last_read_ms = e->now.mono_ms;
     mqbx_timer_init(&c->timer, TIMER_CONN);
     mqbx_list_init(&c->run_node);
@@ -46,6 +47,7 @@ void mqbx_conn_free(struct engine *e, struct conn *c)
     mqbx_output_drop(e, c);
     mqbx_buffer_fini(&c->in, &e->alloc);
     mqbx_alias_fini(e, c);
+    mqbx_ask_forget(e, &c->asked);
     mqbx_arrival_free(e, c->arrival);
     mqbx_subscribe_op_free(e, c);
     if (c->link)
@@ -165,7 +167,8 @@ static uint32_t parse(struct engine *e, struct conn *c, const uint8_t *in, uint3
         if (total > len - used)
             break;
         mqbx_counter_add(&e->metrics.packets_received, 1);
-        mqbx_packet(e, c, &f, mqbx_bytes(in + used + f.header_len, f.body_len));
+        if (!mqbx_packet(e, c, &f, mqbx_bytes(in + used + f.header_len, f.body_len)))
+            break;
         used += total;
     }
     return used;
@@ -370,22 +373,33 @@ void mqbx_conn_end_later(struct engine *e, struct conn *c, uint8_t reason)
 
 /* --- timers ---------------------------------------------------------------------------------- */
 
-void mqbx_conn_start_keep_alive(struct engine *e, struct conn *c)
+/* The next thing to look at: silence, or the end of what the client was let in for. */
+static void set_timer(struct engine *e, struct conn *c)
 {
-    if (c->keep_alive_ms == 0)
+    uint64_t due = c->keep_alive_ms > 0 ? c->last_read_ms + c->keep_alive_ms : UINT64_MAX;
+    if (c->expires_ms < due)
+        due = c->expires_ms;
+    if (due == UINT64_MAX)
         mqbx_wheel_cancel(&e->wheel, &c->timer);
     else
-        mqbx_wheel_set(&e->wheel, &c->timer, e->now.mono_ms + c->keep_alive_ms);
+        mqbx_wheel_set(&e->wheel, &c->timer, due);
 }
 
-static void keep_alive(struct engine *e, struct conn *c)
+void mqbx_conn_start_keep_alive(struct engine *e, struct conn *c)
+{
+    set_timer(e, c);
+}
+
+static void open_timer(struct engine *e, struct conn *c)
 {
     if (c->is_paused || c->is_parked || c->is_held_up)
         c->last_read_ms = e->now.mono_ms;
-    if (e->now.mono_ms - c->last_read_ms >= c->keep_alive_ms)
+    if (c->expires_ms <= e->now.mono_ms)
+        mqbx_conn_send_away(e, c, RC_NOT_AUTHORIZED, "authentication expired");
+    else if (c->keep_alive_ms > 0 && e->now.mono_ms - c->last_read_ms >= c->keep_alive_ms)
         mqbx_conn_fail(e, c, RC_KEEP_ALIVE_TIMEOUT, "keep alive"); /* [MQTT-3.1.2-22] */
     else
-        mqbx_wheel_set(&e->wheel, &c->timer, c->last_read_ms + c->keep_alive_ms);
+        set_timer(e, c);
 }
 
 void mqbx_conn_timer(struct engine *e, struct conn *c)
@@ -400,7 +414,7 @@ void mqbx_conn_timer(struct engine *e, struct conn *c)
         mqbx_conn_refuse(e, c, RC_NOT_AUTHORIZED, "no answer to the authentication in time");
         break;
     case CONN_OPEN:
-        keep_alive(e, c);
+        open_timer(e, c);
         break;
     case CONN_CLOSING:
         mqbx_conn_doom(e, c);
@@ -410,8 +424,7 @@ void mqbx_conn_timer(struct engine *e, struct conn *c)
     }
 }
 
-/* --- flushing
- * -------------------------------------------------------------------------------------- */
+/* --- flushing ------------------------------------------------------------------------------- */
 
 void mqbx_conn_flush(struct engine *e, struct conn *c)
 {

@@ -37,6 +37,9 @@ struct conn {
     struct alias_in *alias_in;
     struct alias_out *alias_out;
     struct arrival *arrival; /* ASKING: what will arrive */
+    struct asked
+        *asked; /* a question about its input that has no answer, or one nobody has taken yet */
+    uint64_t expires_ms;     /* monotonic; UINT64_MAX: never */
     struct subscribe_op *op; /* a SUBSCRIBE that waits for group homes: input is parked */
     uint64_t last_read_ms;   /* for the keep alive */
     uint64_t connected_wall_ms;
@@ -45,12 +48,12 @@ struct conn {
     uint32_t max_packet_bytes; /* the client's Maximum Packet Size */
     uint16_t receive_maximum;  /* the client's */
     uint16_t alias_max_out;
-    uint16_t mountpoint_len;
-    uint8_t version;    /* MQTT_V31, _V311, _V5; 0 before CONNECT */
-    uint8_t state;      /* enum conn_state */
-    uint8_t wants;      /* LINK_READ | LINK_WRITE as last told to the link */
-    uint8_t end_reason; /* != 0: to be sent away at the end of the turn, when no match is being
-                           walked */
+    uint16_t mountpoint_len; /* of its session's identity */
+    uint8_t version;         /* MQTT_V31, _V311, _V5; 0 before CONNECT */
+    uint8_t state;           /* enum conn_state */
+    uint8_t wants;           /* LINK_READ | LINK_WRITE as last told to the link */
+    uint8_t end_reason;      /* != 0: to be sent away at the end of the turn, when no match is being
+                                walked */
     bool is_dirty : 1;
     bool is_paused : 1;
     bool is_held_up : 1; /* Receive Maximum acknowledgements wait to be kept */

@@ -7,6 +7,7 @@
 
 #include "engine/delivery.h"
 #include "engine/packets.h"
+#include "engine/permissions.h"
 #include "mqtt/topic.h"
 #include "mqtt/utf8.h"
 
@@ -116,8 +117,7 @@ static void send_elsewhere(struct engine *e, struct conn *c)
     mqbx_conn_close(e, c);
 }
 
-/* --- what is granted
- * ------------------------------------------------------------------------------ */
+/* --- what is granted ------------------------------------------------------------------------ */
 
 /* A client id of the server's, drawn until its home is this worker: no hand-off for those who do
  * not care. [MQTT-3.1.3-6] */
@@ -185,14 +185,14 @@ static void grant(const struct engine *e, const struct connect *p, struct arriva
     a->wants_response_info = p->props.request_response_info == 1;
 }
 
-/* [MQTT-3.1.2-7] The will as the message it will be. */
-static bool grant_will(struct engine *e, struct conn *c, const struct connect *p, struct arrival *a)
+/* [MQTT-3.1.2-7] The will as the message it will be; its topic is mounted at home, when the answer
+ * is in. */
+static bool grant_will(struct engine *e, const struct connect *p, struct arrival *a)
 {
     const struct will_fields *w = &p->will;
     if (!w->present)
         return true;
     uint32_t kept = mqbx_props_kept_len(&w->props);
-    struct bytes topic = mqbx_mounted(e, c, w->topic);
     uint8_t *props = mqbx_alloc(&e->alloc, kept + 1u);
     if (!props)
         return false;
@@ -203,94 +203,123 @@ static bool grant_will(struct engine *e, struct conn *c, const struct connect *p
                                                       : e->settings->message_expiry_s,
         .qos = w->qos,
         .retain = w->retain,
-        .topic = topic,
+        .topic = w->topic,
         .props = mqbx_bytes(props, kept),
         .payload = w->payload,
     };
-    a->will = topic.len > 0 ? mqbx_msg_new(e->seams.alloc, &pub) : NULL;
+    a->will = mqbx_msg_new(e->seams.alloc, &pub);
     a->will_delay_s = w->props.will_delay_s;
     mqbx_free(&e->alloc, props, kept + 1u);
     return a->will != NULL;
 }
 
-static struct arrival *arrival_new(struct engine *e, struct conn *c, const struct connect *p,
+static struct arrival *arrival_new(struct engine *e, const struct connect *p,
                                    struct bytes client_id, const struct listener_settings *listener)
 {
-    size_t size = sizeof(struct arrival) + client_id.len + p->user_name.len + 1;
-    struct arrival *a = mqbx_zalloc(e->seams.alloc, size);
+    struct arrival *a = mqbx_zalloc(e->seams.alloc, sizeof(*a));
     if (!a)
         return NULL;
-    a->size = size;
+    a->who = mqbx_identity_new(e->seams.alloc, client_id, p->has_user_name, p->user_name,
+                               mqbx_bytes_of(listener->mountpoint));
+    if (!a->who) {
+        mqbx_free(e->seams.alloc, a, sizeof(*a));
+        return NULL;
+    }
     a->tenant = listener->tenant;
     a->connected_wall_ms = e->now.wall_ms;
-    a->client_id_len = (uint16_t)client_id.len;
-    a->has_user_name = p->has_user_name;
-    a->user_name_len = (uint16_t)p->user_name.len;
-    memcpy(a->text, client_id.ptr, client_id.len);
-    if (p->user_name.len > 0)
-        memcpy(a->text + client_id.len, p->user_name.ptr, p->user_name.len);
-    a->mountpoint_len = c->mountpoint_len;
+    a->is_id_assigned = p->client_id.len == 0;
     grant(e, p, a);
     return a;
 }
 
 struct bytes mqbx_arrival_client_id(const struct arrival *a)
 {
-    return mqbx_bytes(a->text, a->client_id_len);
-}
-
-struct bytes mqbx_arrival_user_name(const struct arrival *a)
-{
-    return mqbx_bytes(a->text + a->client_id_len, a->user_name_len);
+    return mqbx_identity_client_id(a->who);
 }
 
 void mqbx_arrival_free(struct engine *e, struct arrival *a)
 {
     if (!a)
         return;
+    mqbx_identity_free(a->who);
     mqbx_msg_unref(a->will);
     mqbx_buffer_fini(&a->in, e->seams.alloc);
-    mqbx_free(e->seams.alloc, a, a->size);
+    mqbx_free(e->seams.alloc, a, sizeof(*a));
 }
 
-/* --- the question
- * ----------------------------------------------------------------------------------- */
+/* --- the question --------------------------------------------------------------------------- */
 
 /* Without an authenticating plugin the listener's policy is all there is. */
-static void decide_alone(struct arrival *a, const struct link_facts *facts)
+static void decide_alone(const struct link_facts *facts, struct answer *a)
 {
     enum anonymous_policy policy = facts->listener->anonymous;
     bool is_allowed =
         policy == ANONYMOUS_ALWAYS || (policy == ANONYMOUS_LOOPBACK && facts->is_loopback);
-    a->verdict = is_allowed ? VERDICT_ALLOW : VERDICT_DENY;
-    a->reason = is_allowed ? RC_SUCCESS : RC_NOT_AUTHORIZED;
+    *a = (struct answer){.verdict = is_allowed ? VERDICT_ALLOW : VERDICT_DENY};
 }
 
-static void ask(struct engine *e, struct conn *c, const struct connect *p,
-                const struct link_facts *facts)
+static void ask_connect(struct engine *e, struct conn *c, const struct connect *p,
+                        const struct link_facts *facts)
+{
+    struct question q = {
+        .kind = ASK_CONNECT, .password = p->password, .has_password = p->has_password};
+    struct answer a;
+    if (!mqbx_asks(e, ASK_CONNECT))
+        decide_alone(facts, &a);
+    else if (mqbx_ask_conn(e, c, &q, &a) == VERDICT_PENDING)
+        return;
+    mqbx_connect_answered(e, c, ASK_CONNECT, &a);
+}
+
+static void ask_will(struct engine *e, struct conn *c)
+{
+    struct msg *will = c->arrival->will;
+    struct question q = {.kind = ASK_WILL,
+                         .topic = mqbx_msg_topic(will),
+                         .payload = mqbx_msg_payload(will),
+                         .qos = will->qos,
+                         .retain = will->retain};
+    struct answer a;
+    if (mqbx_ask_conn(e, c, &q, &a) != VERDICT_PENDING)
+        mqbx_connect_answered(e, c, ASK_WILL, &a);
+}
+
+/* What the answer says of who this is, and of how long and how much. */
+static bool take_identity(struct engine *e, struct arrival *a, const struct answer *answer)
+{
+    struct identity *who = mqbx_identity_answered(a->who, answer);
+    if (!who)
+        return false;
+    mqbx_identity_free(a->who);
+    a->who = who;
+    if (answer->has_tenant)
+        a->tenant = answer->tenant;
+    if (answer->has_session_expiry_max && a->expiry_s > answer->session_expiry_max_s) {
+        a->expiry_s = answer->session_expiry_max_s;
+        a->tells_expiry = true;
+    }
+    uint64_t expires = answer->expires_wall_ms;
+    return expires == 0 || expires > e->now.wall_ms;
+}
+
+void mqbx_connect_answered(struct engine *e, struct conn *c, enum question_kind kind,
+                           const struct answer *answer)
 {
     struct arrival *a = c->arrival;
-    if (!e->seams.ask) {
-        decide_alone(a, facts);
+    a->verdict = answer->verdict == VERDICT_ALLOW ? VERDICT_ALLOW : VERDICT_DENY;
+    a->reason = answer->reason >= 0x80 ? answer->reason : RC_NOT_AUTHORIZED;
+    if (kind == ASK_WILL || a->verdict == VERDICT_DENY) {
+        mqbx_permissions_unref(answer->permissions);
         return;
     }
-    struct question q = {
-        .kind = ASK_CONNECT,
-        .conn_id = c->number,
-        .tenant = a->tenant,
-        .facts = facts,
-        .client_id = mqbx_arrival_client_id(a),
-        .user_name = p->user_name,
-        .password = p->password,
-        .has_user_name = p->has_user_name,
-        .has_password = p->has_password,
-        .protocol = p->version,
-    };
-    struct answer answer = {.verdict = VERDICT_DENY};
-    answer.verdict = e->seams.ask(e->seams.ctx, &q, &answer);
-    a->verdict = VERDICT_PENDING;
-    if (answer.verdict != VERDICT_PENDING)
-        mqbx_engine_answer(e, c->number, &answer);
+    if (!take_identity(e, a, answer)) {
+        a->verdict = VERDICT_DENY;
+        return;
+    }
+    if (a->will) {
+        a->verdict = VERDICT_PENDING;
+        ask_will(e, c);
+    }
 }
 
 static void prepare(struct engine *e, struct conn *c, const struct connect *p)
@@ -298,26 +327,20 @@ static void prepare(struct engine *e, struct conn *c, const struct connect *p)
     struct link_facts facts;
     char assigned[ASSIGNED_ID_BYTES];
     c->link->ops->facts(c->link, &facts);
-    c->mountpoint_len = (uint16_t)strlen(facts.listener->mountpoint);
     struct bytes id = p->client_id;
     if (id.len == 0)
         id = assign_id(e, facts.listener->tenant, assigned);
-    struct arrival *a = arrival_new(e, c, p, id, facts.listener);
-    if (!a) {
+    c->arrival = arrival_new(e, p, id, facts.listener);
+    if (!c->arrival || !grant_will(e, p, c->arrival)) {
         mqbx_conn_refuse(e, c, RC_SERVER_BUSY, "out of memory");
-        return;
-    }
-    c->arrival = a;
-    a->is_id_assigned = p->client_id.len == 0;
-    if (!grant_will(e, c, p, a)) {
-        mqbx_conn_refuse(e, c, RC_SERVER_BUSY, "out of memory, or will topic too long");
         return;
     }
     c->state = CONN_ASKING;
     mqbx_list_remove(&c->node);
     mqbx_list_push_back(&e->asking, &c->node);
     c->is_parked = true; /* nothing behind CONNECT is looked at before the answer */
-    ask(e, c, p, &facts);
+    c->arrival->verdict = VERDICT_PENDING;
+    ask_connect(e, c, p, &facts);
 }
 
 void mqbx_packet_connect(struct engine *e, struct conn *c, struct bytes body, uint8_t flags)

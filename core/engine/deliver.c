@@ -6,6 +6,7 @@
  */
 #include <assert.h>
 
+#include "engine/asking.h"
 #include "engine/delivery.h"
 #include "engine/group.h"
 #include "engine/window.h"
@@ -66,8 +67,7 @@ void mqbx_entry_fini(struct engine *e, struct entry *n)
     n->msg = NULL;
 }
 
-/* --- room
- * ------------------------------------------------------------------------------------------ */
+/* --- room ----------------------------------------------------------------------------------- */
 
 static uint32_t next_to_send(const struct session *s)
 {
@@ -96,8 +96,7 @@ bool mqbx_deliver_has_room(const struct engine *e, const struct session *s)
     return mqbx_deliver_room(e, s) > 0;
 }
 
-/* --- the queue
- * ---------------------------------------------------------------------------------------- */
+/* --- the queue ------------------------------------------------------------------------------ */
 
 static void count_queued(struct engine *e, struct session *s, const struct entry *n, bool is_added)
 {
@@ -144,8 +143,12 @@ static void log_full(struct engine *e, const struct session *s)
 static bool make_room(struct engine *e, struct session *s, uint64_t size)
 {
     const struct settings *set = e->settings;
-    while (s->queue.count >= set->queue_max_messages ||
-           s->queue_bytes + size > set->queue_max_bytes || mqbx_engine_is_over_memory(e)) {
+    const struct client_limits *own = s->who->limits;
+    uint32_t count =
+        own && own->queue_max_messages > 0 ? own->queue_max_messages : set->queue_max_messages;
+    uint64_t bytes = own && own->queue_max_bytes > 0 ? own->queue_max_bytes : set->queue_max_bytes;
+    while (s->queue.count >= count || s->queue_bytes + size > bytes ||
+           mqbx_engine_is_over_memory(e)) {
         if (s->dropped == 0)
             log_full(e, s);
         s->dropped++;
@@ -186,8 +189,7 @@ no_memory:
     return DELIVER_DROPPED;
 }
 
-/* --- going out
- * ------------------------------------------------------------------------------------------ */
+/* --- going out ------------------------------------------------------------------------------ */
 
 static void count_dropped(struct engine *e, enum send_status status)
 {
@@ -251,10 +253,23 @@ no_memory:
     return DELIVER_DROPPED;
 }
 
+static bool may_receive(struct engine *e, const struct session *s, const struct publication *p,
+                        uint8_t qos, const struct delivery *d)
+{
+    uint16_t prefix = s->who->mountpoint_len;
+    struct bytes topic = mqbx_bytes(p->topic.ptr + prefix, p->topic.len - prefix);
+    if (mqbx_ask_receive(e, s, topic, qos, d->retain))
+        return true;
+    mqbx_counter_add(&e->metrics.messages_dropped_denied, 1);
+    return false;
+}
+
 enum deliver_status mqbx_deliver(struct engine *e, struct session *s, struct publication *p,
                                  const struct delivery *d)
 {
     uint8_t qos = p->qos < d->qos ? p->qos : d->qos; /* [MQTT-3.8.4-8] */
+    if ((s->who->permissions || mqbx_asks(e, ASK_RECEIVE)) && !may_receive(e, s, p, qos, d))
+        return d->group ? DELIVER_UNFIT : DELIVER_DROPPED;
     if (qos == 0)
         return send_qos0(e, s, p, d);
     if (s->expiry_s > 0)
@@ -266,8 +281,7 @@ enum deliver_status mqbx_deliver(struct engine *e, struct session *s, struct pub
     return enqueue(e, s, p, d, qos);
 }
 
-/* --- what has waited
- * ---------------------------------------------------------------------------------------- */
+/* --- what has waited ------------------------------------------------------------------------ */
 
 static void pump_queue(struct engine *e, struct session *s)
 {

@@ -10,8 +10,7 @@
 #include "engine/session.h"
 #include "engine/subscription.h"
 
-/* --- routing (route.c)
- * -------------------------------------------------------------------------------- */
+/* --- routing (route.c) ---------------------------------------------------------------------- */
 
 enum route_status {
     ROUTED,
@@ -35,8 +34,7 @@ void mqbx_route_release(struct engine *e, struct publication *p);
 /* The end of a turn: no session and no output refers to a host's buffer any more. */
 void mqbx_route_end_foreign(struct engine *e);
 
-/* --- one receiver (deliver.c)
- * --------------------------------------------------------------------------- */
+/* --- one receiver (deliver.c) --------------------------------------------------------------- */
 
 /* What one session is to get of a publication. */
 struct delivery {
@@ -70,8 +68,7 @@ void mqbx_entry_fini(struct engine *e, struct entry *n);
 bool mqbx_entry_init(struct engine *e, struct entry *n, struct publication *p,
                      const struct delivery *d, uint8_t qos);
 
-/* --- packets (send.c)
- * -------------------------------------------------------------------------------------- */
+/* --- packets (send.c) ----------------------------------------------------------------------- */
 
 struct send_options {
     uint8_t qos;
@@ -94,8 +91,7 @@ void mqbx_send_pingresp(struct engine *e, struct conn *c);
 void mqbx_send_disconnect(struct engine *e, struct conn *c, uint8_t reason, const char *text);
 void mqbx_send_connack(struct engine *e, struct conn *c, const struct connack *p);
 
-/* --- aliases (alias.c)
- * ---------------------------------------------------------------------------------------- */
+/* --- aliases (alias.c) ---------------------------------------------------------------------- */
 
 /* What the peer's alias stands for; ptr NULL: nothing. Set: false: out of memory. */
 struct bytes mqbx_alias_in_get(const struct conn *c, uint16_t alias);

@@ -8,6 +8,7 @@
 #include "engine/delivery.h"
 #include "engine/group.h"
 #include "engine/hold.h"
+#include "engine/local_session.h"
 #include "engine/packets.h"
 #include "engine/session.h"
 
@@ -42,8 +43,7 @@ bool mqbx_engine_is_over_memory(const struct engine *e)
                limit;
 }
 
-/* --- made and freed
- * --------------------------------------------------------------------------------- */
+/* --- made and freed ------------------------------------------------------------------------- */
 
 static void init(struct engine *e, struct shared *shared, uint32_t worker,
                  const struct seams *seams, struct engine_time now)
@@ -61,12 +61,12 @@ static void init(struct engine *e, struct shared *shared, uint32_t worker,
     mqbx_slab_init(&e->conn_slab, &e->alloc, sizeof(struct conn));
     mqbx_slab_init(&e->session_slab, &e->alloc, sizeof(struct session));
     mqbx_slab_init(&e->local_msg_slab, &e->alloc, sizeof(struct local_msg));
-    struct list *lists[] = {&e->conns,  &e->asking,  &e->doomed,  &e->ready,
-                            &e->paused, &e->pumping, &e->barriers};
+    struct list *lists[] = {&e->conns,  &e->asking,  &e->doomed,   &e->ready,
+                            &e->paused, &e->pumping, &e->barriers, &e->locals};
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
         mqbx_list_init(lists[i]);
-    struct table *tables[] = {&e->sessions, &e->sessions_by_id, &e->subscriptions,
-                              &e->groups,   &e->groups_by_id,   &e->local_subs};
+    struct table *tables[] = {&e->sessions,     &e->sessions_by_id, &e->subscriptions, &e->groups,
+                              &e->groups_by_id, &e->local_subs,     &e->asked};
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
         mqbx_table_init(tables[i], &e->alloc);
 }
@@ -92,8 +92,8 @@ static void fini_memory(struct engine *e)
         mqbx_interest_counts_free(e->interest);
     mqbx_free(&e->alloc, e->read_buffer, READ_BUFFER_BYTES);
     mqbx_free(&e->alloc, e->scratch, SCRATCH_BYTES);
-    struct table *tables[] = {&e->sessions, &e->sessions_by_id, &e->subscriptions,
-                              &e->groups,   &e->groups_by_id,   &e->local_subs};
+    struct table *tables[] = {&e->sessions,     &e->sessions_by_id, &e->subscriptions, &e->groups,
+                              &e->groups_by_id, &e->local_subs,     &e->asked};
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
         mqbx_table_fini(tables[i]);
     mqbx_slab_fini(&e->conn_slab);
@@ -128,6 +128,12 @@ static void free_conns(struct engine *e, struct list *conns)
     }
 }
 
+static void end_handle(struct engine *e, struct local *l)
+{
+    mqbx_local_free_parked(e, l);
+    l->session = NULL;
+}
+
 /* The callbacks of in-process subscriptions are told by arg_free; their handles are the host's. */
 static void free_sessions(struct engine *e)
 {
@@ -135,7 +141,7 @@ static void free_sessions(struct engine *e)
     struct session *s;
     while ((s = mqbx_table_next(&e->sessions, &pos))) {
         if (s->local)
-            s->local->session = NULL;
+            end_handle(e, s->local);
         mqbx_session_free(e, s);
         pos = 0;
     }
@@ -164,8 +170,7 @@ void mqbx_engine_free(struct engine *e)
     mqbx_free(a, e, sizeof(*e));
 }
 
-/* --- small services for the other files
- * -------------------------------------------------------------- */
+/* --- small services for the other files ----------------------------------------------------- */
 
 bool mqbx_engine_post(struct engine *e, uint32_t target, const struct item *it, uint32_t bytes)
 {
@@ -186,8 +191,7 @@ const struct engine_metrics *mqbx_engine_metrics(const struct engine *e)
     return &e->metrics;
 }
 
-/* --- turns
- * --------------------------------------------------------------------------------------------- */
+/* --- turns ---------------------------------------------------------------------------------- */
 
 #define SWEEP_STEP 4096u
 
@@ -315,8 +319,7 @@ uint64_t mqbx_engine_next_ms(const struct engine *e)
     return mqbx_wheel_next_ms(&e->wheel);
 }
 
-/* --- stopping
- * ---------------------------------------------------------------------------------------------- */
+/* --- stopping ------------------------------------------------------------------------------- */
 
 void mqbx_engine_stop_reading(struct engine *e)
 {

@@ -58,8 +58,9 @@ void mqbx_engine_item(struct engine *e, const struct item *it);
 /* [any thread] An item that will not be delivered: frees what it carries and tells the host's
  * callbacks MQB_ECANCELED. `a` as in the seams. */
 void mqbx_item_dispose(const struct alloc *a, struct item *it);
-/* The answer to a question that was pending; a stale conn_id is ignored. */
-void mqbx_engine_answer(struct engine *e, uint64_t conn_id, const struct answer *a);
+/* The answer to a question that was pending; a stale number is ignored. Takes over a->permissions.
+ */
+void mqbx_engine_answer(struct engine *e, uint64_t number, const struct answer *a);
 /* The records of a batch are kept (seams.keep). */
 void mqbx_engine_kept(struct engine *e, uint64_t batch);
 bool mqbx_engine_end(struct engine *e);

@@ -40,8 +40,7 @@ struct membership {
     uint64_t waiting_conn; /* number of the connection whose SUBSCRIBE waits for this */
 };
 
-/* --- at the member's worker
- * ---------------------------------------------------------------------------- */
+/* --- at the member's worker ----------------------------------------------------------------- */
 
 enum subscribe_status mqbx_group_join(struct engine *e, struct subscription *sub,
                                       struct bytes name);
@@ -57,8 +56,7 @@ void mqbx_group_return(struct engine *e, struct session *s, const struct group_o
 void mqbx_group_joined(struct engine *e, struct group_join *j);
 void mqbx_group_deliver(struct engine *e, const struct item *it);
 
-/* --- at the group's home
- * --------------------------------------------------------------------------------- */
+/* --- at the group's home -------------------------------------------------------------------- */
 
 struct group;
 

@@ -75,8 +75,7 @@ static struct bytes filter_of(const struct group *g)
     return mqbx_bytes(g->text + g->filter_at, (size_t)g->text_len - g->filter_at);
 }
 
-/* --- the group itself
- * -------------------------------------------------------------------------------- */
+/* --- the group itself ----------------------------------------------------------------------- */
 
 static void drop_queue(struct engine *e, struct group *g)
 {
@@ -188,8 +187,7 @@ static void join(struct engine *e, struct group_join *j)
         mqbx_free(e->seams.alloc, j, j->size);
 }
 
-/* --- the queue
- * -------------------------------------------------------------------------------------------- */
+/* --- the queue ------------------------------------------------------------------------------ */
 
 static void pop(struct engine *e, struct group *g)
 {

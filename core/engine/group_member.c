@@ -121,8 +121,7 @@ void mqbx_group_joined(struct engine *e, struct group_join *j)
     mqbx_free(e->seams.alloc, j, j->size);
 }
 
-/* --- credits
- * ------------------------------------------------------------------------------------------ */
+/* --- credits -------------------------------------------------------------------------------- */
 
 static uint32_t room(const struct engine *e, const struct membership *m)
 {
@@ -170,8 +169,7 @@ void mqbx_group_pause_all(struct engine *e, struct session *s)
     }
 }
 
-/* --- deliveries
- * ------------------------------------------------------------------------------------------ */
+/* --- deliveries ----------------------------------------------------------------------------- */
 
 static void give_back(struct engine *e, uint64_t group, uint64_t member, uint64_t seq,
                       struct msg *m, enum group_return why)

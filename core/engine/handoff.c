@@ -53,7 +53,7 @@ static void leave(struct engine *e, struct conn *c, uint32_t home)
     }
     a->link->ops->detach(a->link);
     struct item it = {.type = ITEM_ARRIVE, .u.arrival = a};
-    mqbx_engine_post(e, home, &it, (uint32_t)a->size + a->in.len);
+    mqbx_engine_post(e, home, &it, (uint32_t)(sizeof(*a) + a->who->size) + a->in.len);
     mqbx_counter_add(&e->metrics.handed_off, 1);
 }
 
@@ -69,55 +69,7 @@ void mqbx_connect_settle(struct engine *e, struct conn *c)
     leave(e, c, mqbx_shared_home(e->shared, a->tenant, mqbx_arrival_client_id(a)));
 }
 
-/* The authenticated user name replaces the one that was sent. */
-static bool rename_user(struct engine *e, struct conn *c, struct bytes user)
-{
-    struct arrival *old = c->arrival;
-    if (user.len > UINT16_MAX)
-        return false;
-    size_t size = sizeof(*old) + old->client_id_len + user.len + 1;
-    struct arrival *a = mqbx_alloc(e->seams.alloc, size);
-    if (!a)
-        return false;
-    memcpy(a, old, sizeof(*old) + old->client_id_len);
-    memcpy(a->text + a->client_id_len, user.ptr, user.len);
-    a->size = size;
-    a->has_user_name = true;
-    a->user_name_len = (uint16_t)user.len;
-    c->arrival = a;
-    mqbx_free(e->seams.alloc, old, old->size);
-    return true;
-}
-
-static struct conn *find_asking(struct engine *e, uint64_t conn_id)
-{
-    for (struct list *n = e->asking.next; n != &e->asking; n = n->next) {
-        struct conn *c = mqbx_container(n, struct conn, node);
-        if (c->number == conn_id)
-            return c->state == CONN_ASKING ? c : NULL;
-    }
-    return NULL;
-}
-
-void mqbx_engine_answer(struct engine *e, uint64_t conn_id, const struct answer *answer)
-{
-    struct conn *c = find_asking(e, conn_id);
-    if (!c || c->arrival->verdict != VERDICT_PENDING)
-        return;
-    c->arrival->verdict = answer->verdict == VERDICT_ALLOW ? VERDICT_ALLOW : VERDICT_DENY;
-    c->arrival->reason = answer->reason != 0 ? answer->reason : RC_NOT_AUTHORIZED;
-    if (answer->user_name.ptr && !rename_user(e, c, answer->user_name))
-        c->arrival->verdict = VERDICT_DENY;
-    if (answer->has_tenant) {
-        c->arrival->tenant = answer->tenant;
-        if (c->arrival->will)
-            c->arrival->will->tenant = answer->tenant;
-    }
-    mqbx_conn_ready(e, c); /* settled behind the packet that is being parsed */
-}
-
-/* --- arriving
- * ------------------------------------------------------------------------------------- */
+/* --- arriving ------------------------------------------------------------------------------- */
 
 static struct conn *conn_arrive(struct engine *e, struct arrival *a)
 {
@@ -131,7 +83,7 @@ static struct conn *conn_arrive(struct engine *e, struct arrival *a)
     c->receive_maximum = a->receive_maximum;
     c->alias_max_out = a->alias_max_out;
     c->wants_problem_info = a->wants_problem_info;
-    c->mountpoint_len = a->mountpoint_len;
+    c->mountpoint_len = a->who->mountpoint_len;
     c->connected_wall_ms = a->connected_wall_ms;
     c->bytes_in = a->bytes_in;
     c->is_parked = true;
@@ -140,8 +92,15 @@ static struct conn *conn_arrive(struct engine *e, struct arrival *a)
 
 static bool is_same_user(const struct session *s, const struct arrival *a)
 {
-    return s->has_user_name == a->has_user_name &&
-           mqbx_bytes_equal(mqbx_session_user_name(s), mqbx_arrival_user_name(a));
+    return s->who->has_user_name == a->who->has_user_name &&
+           mqbx_bytes_equal(mqbx_identity_user_name(s->who), mqbx_identity_user_name(a->who));
+}
+
+/* Behind another mountpoint the same topics are others: what is queued and subscribed means nothing
+ * there. */
+static bool is_same_place(const struct session *s, const struct arrival *a)
+{
+    return mqbx_bytes_equal(mqbx_identity_mountpoint(s->who), mqbx_identity_mountpoint(a->who));
 }
 
 /* [MQTT-3.1.4-3] The older connection goes first. */
@@ -154,25 +113,27 @@ static void take_over(struct engine *e, struct session *s)
 }
 
 /* The session this connection gets; *present: it had state. NULL: refused, with the reason. */
-static struct session *open_session(struct engine *e, const struct arrival *a, bool *present,
+static struct session *open_session(struct engine *e, struct arrival *a, bool *present,
                                     uint8_t *reason)
 {
     struct bytes id = mqbx_arrival_client_id(a);
     struct session *s = mqbx_session_find(e, a->tenant, id);
     *present = false;
-    if (s && (s->local || (!is_same_user(s, a) && !e->settings->allow_takeover_by_other_user))) {
+    if (s && (s->is_local || (!is_same_user(s, a) && !e->settings->allow_takeover_by_other_user))) {
         *reason = RC_NOT_AUTHORIZED;
         return NULL;
     }
     if (s)
         take_over(e, s); /* may end it */
     s = mqbx_session_find(e, a->tenant, id);
-    if (s && a->clean_start) { /* [MQTT-3.1.2-4] */
+    if (s && (a->clean_start || !is_same_place(s, a))) { /* [MQTT-3.1.2-4] */
         mqbx_session_end(e, s);
         s = NULL;
     }
     if (s) { /* [MQTT-3.1.2-5] */
         *present = true;
+        mqbx_session_set_identity(s, a->who);
+        a->who = NULL;
         mqbx_counter_add(&e->metrics.sessions_resumed, 1);
         return s;
     }
@@ -181,7 +142,10 @@ static struct session *open_session(struct engine *e, const struct arrival *a, b
     if (max > 0 && mqbx_atomic_load64(&e->shared->sessions) >= max)
         return NULL;
     *reason = RC_SERVER_BUSY;
-    return mqbx_session_new(e, a->tenant, id, a->has_user_name, mqbx_arrival_user_name(a));
+    s = mqbx_session_new(e, a->tenant, a->who);
+    if (s)
+        a->who = NULL;
+    return s;
 }
 
 static void fill_limits(const struct engine *e, struct props *p)
@@ -228,11 +192,39 @@ static void send_welcome(struct engine *e, struct conn *c, const struct arrival 
         if (a->wants_response_info && e->settings->response_information.len > 0)
             p->has |= HAS_RESPONSE_INFO; /* [MQTT-3.1.2-28] */
         p->session_expiry_s = a->expiry_s;
-        p->assigned_client_id = mqbx_arrival_client_id(a);
+        p->assigned_client_id = mqbx_session_client_id(c->session);
         p->server_keep_alive_s = (uint16_t)a->keep_alive_s;
         p->response_info = e->settings->response_information;
     }
     mqbx_send_connack(e, c, &ack); /* [MQTT-3.1.4-5], [MQTT-3.2.0-1] */
+}
+
+/* The topic gets its mountpoint, the message its publisher. Out of memory: as if it had none, and
+ * counted. */
+static void take_will(struct engine *e, struct session *s, struct arrival *a)
+{
+    mqbx_session_drop_will(s);
+    if (!a->will)
+        return;
+    struct publication p;
+    mqbx_msg_view(a->will, &p);
+    p.tenant = s->tenant;
+    p.publisher = s->hash;
+    p.topic = mqbx_mounted(e, s->who, p.topic);
+    s->will.msg = p.topic.len > 0 ? mqbx_msg_new(e->seams.alloc, &p) : NULL;
+    s->will.delay_s = a->will_delay_s;
+    if (!s->will.msg)
+        mqbx_counter_add(&e->metrics.messages_dropped_no_memory, 1);
+}
+
+static void take_limits(const struct engine *e, struct conn *c, struct session *s)
+{
+    const struct client_limits *l = s->who->limits;
+    uint16_t inflight = l && l->max_inflight > 0 ? l->max_inflight : e->settings->max_inflight;
+    s->inflight_max = c->receive_maximum < inflight ? c->receive_maximum : inflight;
+    uint64_t expires = s->who->expires_wall_ms;
+    if (expires > 0)
+        c->expires_ms = e->now.mono_ms + (expires > e->now.wall_ms ? expires - e->now.wall_ms : 0);
 }
 
 static void enter(struct engine *e, struct conn *c, struct session *s, struct arrival *a)
@@ -241,13 +233,8 @@ static void enter(struct engine *e, struct conn *c, struct session *s, struct ar
     c->session = s;
     s->protocol = c->version;
     s->expiry_s = a->expiry_s;
-    mqbx_session_drop_will(s); /* one that was delayed [MQTT-3.1.3-9] */
-    s->will = (struct will){.msg = a->will, .delay_s = a->will_delay_s};
-    a->will = NULL;
-    if (s->will.msg)
-        s->will.msg->publisher = s->hash;
-    s->inflight_max = c->receive_maximum < e->settings->max_inflight ? c->receive_maximum
-                                                                     : e->settings->max_inflight;
+    take_will(e, s, a);
+    take_limits(e, c, s);
     mqbx_session_join(e, s, c);
 }
 

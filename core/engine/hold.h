@@ -41,8 +41,7 @@ void mqbx_hold_abandon(struct hold *h);
 void mqbx_hold_end_turn(struct engine *e);
 void mqbx_hold_fini(struct engine *e);
 
-/* --- acknowledgements that wait (acks.c)
- * ------------------------------------------------------------------- */
+/* --- acknowledgements that wait (acks.c) ---------------------------------------------------- */
 
 struct pending_ack {
     uint64_t token;                /* of its hold */

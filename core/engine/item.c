@@ -115,9 +115,10 @@ static void dispose_arrival(const struct alloc *a, struct arrival *arrival)
 {
     if (arrival->link)
         arrival->link->ops->close(arrival->link);
+    mqbx_identity_free(arrival->who);
     mqbx_msg_unref(arrival->will);
     mqbx_buffer_fini(&arrival->in, a);
-    mqbx_free(a, arrival, arrival->size);
+    mqbx_free(a, arrival, sizeof(*arrival));
 }
 
 static void dispose_subscription(const struct alloc *a, struct local_subscription *ls)

@@ -106,8 +106,7 @@ struct item {
 /* Throws away an item that no engine will see, with all it owns; links are closed. */
 void mqbx_item_dispose(const struct alloc *a, struct item *it);
 
-/* --- find and each
- * --------------------------------------------------------------------------------- */
+/* --- find and each -------------------------------------------------------------------------- */
 
 /* A client as the host sees it; strings live during the call. */
 struct client_view {

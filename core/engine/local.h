@@ -13,8 +13,10 @@
 
 #include "base/bytes.h"
 #include "base/list.h"
+#include "base/ring.h"
 #include "engine/msg.h"
 
+struct asked;
 struct session;
 
 /* Callbacks run on the home worker's thread, inside a turn; they may post items, nothing else. err:
@@ -49,6 +51,9 @@ struct local {
     bool owns_memory;
     /* the engine's */
     struct session *session;
+    struct list node;    /* engine.locals */
+    struct asked *asked; /* a question about its input */
+    struct ring parked;  /* struct item: what waits behind that, the item asked about first */
     struct list subscriptions;
 };
 

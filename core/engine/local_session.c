@@ -7,6 +7,7 @@
 
 #include <mqttbroker.h>
 
+#include "engine/asking.h"
 #include "engine/delivery.h"
 #include "engine/group.h"
 #include "engine/hold.h"
@@ -229,15 +230,11 @@ static int32_t request_of(const struct engine *e, struct local_subscription *ls,
     return share == SHARE_OK && ls->no_local ? MQB_EINVAL : MQB_OK;
 }
 
-static int32_t subscribe(struct engine *e, struct local *l, struct local_subscription *ls)
+static int32_t subscribe(struct engine *e, struct local *l, const struct subscribe_request *r)
 {
-    struct subscribe_request r;
-    int32_t err = request_of(e, ls, &r);
-    if (err != MQB_OK || !l->session)
-        return err != MQB_OK ? err : MQB_ESTATE;
-    switch (mqbx_subscribe(e, l->session, &r)) {
+    switch (mqbx_subscribe(e, l->session, r)) {
     case SUBSCRIBED:
-        answer(ls, MQB_OK);
+        answer(r->local, MQB_OK);
         return MQB_OK;
     case SUBSCRIBE_WAITS:
         return MQB_OK;
@@ -250,19 +247,61 @@ static int32_t subscribe(struct engine *e, struct local *l, struct local_subscri
     }
 }
 
-static void item_subscribe(struct engine *e, const struct item *it)
+static enum verdict ask_subscribe(struct engine *e, struct local *l,
+                                  const struct subscribe_request *r)
 {
+    struct question q = {
+        .kind = ASK_SUBSCRIBE, .topic = r->filter, .share_name = r->share_name, .qos = r->qos};
+    struct answer a;
+    if (r->local->flags & LOCAL_PUBLISH_NO_ACL)
+        return VERDICT_ALLOW;
+    return mqbx_ask_local(e, l, &q, &a);
+}
+
+static void fail_subscribe(struct engine *e, struct local_subscription *ls, int32_t err)
+{
+    answer(ls, err);
+    free_callback(e, ls);
+}
+
+/* False: waits for an answer. */
+static bool item_subscribe(struct engine *e, const struct item *it)
+{
+    struct local *l = it->u.local_subscribe.local;
     struct local_subscription *ls = it->u.local_subscribe.subscription;
+    struct subscribe_request r;
     uint64_t number = ls->number;
-    int32_t err = subscribe(e, it->u.local_subscribe.local, ls);
+    int32_t err = ls->is_over ? MQB_ECANCELED : request_of(e, ls, &r);
+    if (err == MQB_OK && !l->session)
+        err = MQB_ESTATE;
+    if (err == MQB_OK) {
+        enum verdict v = ask_subscribe(e, l, &r);
+        if (v == VERDICT_PENDING)
+            return false;
+        err = v == VERDICT_ALLOW ? subscribe(e, l, &r) : MQB_EDENIED;
+    }
     if (err != MQB_OK) {
-        answer(ls, err);
-        free_callback(e, ls);
-        return;
+        fail_subscribe(e, ls, err);
+        return true;
     }
     struct subscription *sub = by_number(e, number);
     if (sub)
         pump(e, sub); /* a durable one's queue */
+    return true;
+}
+
+/* One that still waits to be asked about ends before it begins. */
+static void cancel_parked(struct engine *e, uint64_t number)
+{
+    for (struct list *n = e->locals.next; n != &e->locals; n = n->next) {
+        const struct local *l = mqbx_container(n, struct local, node);
+        for (uint32_t i = 0; i < l->parked.count; i++) {
+            const struct item *it = mqbx_ring_at(&l->parked, i);
+            if (it->type == ITEM_LOCAL_SUBSCRIBE &&
+                it->u.local_subscribe.subscription->number == number)
+                it->u.local_subscribe.subscription->is_over = true;
+        }
+    }
 }
 
 static void item_unsubscribe(struct engine *e, const struct item *it)
@@ -270,6 +309,8 @@ static void item_unsubscribe(struct engine *e, const struct item *it)
     struct subscription *sub = by_number(e, it->u.local_sub.sub);
     if (sub)
         mqbx_unsubscribe(e, sub);
+    else
+        cancel_parked(e, it->u.local_sub.sub);
 }
 
 static void item_done(struct engine *e, const struct item *it)
@@ -283,8 +324,17 @@ static void item_done(struct engine *e, const struct item *it)
     pump(e, sub);
 }
 
-/* --- the handle
- * --------------------------------------------------------------------------------------- */
+/* --- the handle ----------------------------------------------------------------------------- */
+
+static struct session *session_new(struct engine *e, const struct local *l)
+{
+    struct bytes none = mqbx_bytes("", 0);
+    struct identity *who = mqbx_identity_new(e->seams.alloc, l->name, false, none, none);
+    struct session *s = who ? mqbx_session_new(e, l->tenant, who) : NULL;
+    if (!s)
+        mqbx_identity_free(who);
+    return s;
+}
 
 static int32_t open_handle(struct engine *e, struct local *l)
 {
@@ -296,11 +346,14 @@ static int32_t open_handle(struct engine *e, struct local *l)
         s = NULL;
     }
     if (!s)
-        s = mqbx_session_new(e, l->tenant, l->name, false, mqbx_bytes("", 0));
+        s = session_new(e, l);
     if (!s)
         return MQB_ENOMEM;
     s->is_local = true;
     s->local = l;
+    mqbx_ring_init(&l->parked, sizeof(struct item));
+    mqbx_list_init(&l->node);
+    mqbx_list_push_back(&e->locals, &l->node);
     s->expiry_s = l->is_durable ? l->session_expiry_s : 0;
     s->expiry_due_ms = UINT64_MAX;
     mqbx_wheel_cancel(&e->wheel, &s->timer);
@@ -314,6 +367,7 @@ static void close_handle(struct engine *e, struct local *l)
     if (s) {
         for (struct list *n = s->subscriptions.next; n != &s->subscriptions; n = n->next)
             drop_callback(e, mqbx_container(n, struct subscription, node));
+        mqbx_list_remove(&l->node);
         s->local = NULL;
         l->session = NULL;
         mqbx_session_part(e, s, true);
@@ -349,24 +403,42 @@ static int32_t publish(struct engine *e, struct local *l, struct msg *m, uint64_
     return status == ROUTE_NO_MEMORY ? MQB_ENOMEM : MQB_OK;
 }
 
-static void item_publish(struct engine *e, const struct item *it)
+static enum verdict ask_publish(struct engine *e, struct local *l, const struct local_publish *lp)
+{
+    const struct msg *m = lp->msg;
+    struct question q = {.kind = ASK_PUBLISH,
+                         .topic = mqbx_msg_topic(m),
+                         .payload = mqbx_msg_payload(m),
+                         .qos = m->qos,
+                         .retain = m->retain};
+    struct answer a;
+    if (!l->session || (lp->flags & LOCAL_PUBLISH_NO_ACL))
+        return VERDICT_ALLOW;
+    return mqbx_ask_local(e, l, &q, &a);
+}
+
+/* False: waits for an answer. */
+static bool item_publish(struct engine *e, const struct item *it)
 {
     struct local_publish *lp = it->u.local_publish.publish;
-    lp->msg->publisher =
-        mqbx_shared_publisher(e->shared, lp->msg->tenant, it->u.local_publish.local->name);
+    struct local *l = it->u.local_publish.local;
+    enum verdict v = ask_publish(e, l, lp);
+    if (v == VERDICT_PENDING)
+        return false;
+    lp->msg->publisher = mqbx_shared_publisher(e->shared, lp->msg->tenant, l->name);
     lp->msg->received_ms = e->now.mono_ms;
     uint64_t token = 0;
-    struct local *l = it->u.local_publish.local;
-    int32_t err = publish(e, l, lp->msg, &token);
+    int32_t err = v == VERDICT_ALLOW ? publish(e, l, lp->msg, &token) : MQB_EDENIED;
     mqbx_msg_unref(lp->msg);
     lp->msg = NULL;
     if (err == MQB_OK) {
         mqbx_ack_local(e, l->session, lp, token);
-        return;
+        return true;
     }
     if (lp->done)
         lp->done(lp->arg, err);
     mqbx_free(e->seams.alloc, lp, sizeof(*lp));
+    return true;
 }
 
 static void item_open(struct engine *e, struct local *l)
@@ -377,25 +449,83 @@ static void item_open(struct engine *e, struct local *l)
         opened(l->opened_arg, err);
 }
 
+/* --- the input of a handle ------------------------------------------------------------------ */
+
+/* False: waits for an answer. */
+static bool run(struct engine *e, const struct item *it)
+{
+    switch (it->type) {
+    case ITEM_LOCAL_PUBLISH:
+        return item_publish(e, it);
+    case ITEM_LOCAL_SUBSCRIBE:
+        return item_subscribe(e, it);
+    default:
+        close_handle(e, it->u.local);
+        return true;
+    }
+}
+
+static struct local *handle_of(const struct item *it)
+{
+    if (it->type == ITEM_LOCAL_PUBLISH)
+        return it->u.local_publish.local;
+    return it->type == ITEM_LOCAL_SUBSCRIBE ? it->u.local_subscribe.local : it->u.local;
+}
+
+static void park(struct engine *e, struct local *l, const struct item *it)
+{
+    struct item copy = *it;
+    if (!mqbx_ring_push_back(&l->parked, &e->alloc, it))
+        mqbx_item_dispose(e->seams.alloc, &copy);
+}
+
+/* Calls of one handle take effect in the order they were made, answered or not. */
+static void input(struct engine *e, const struct item *it)
+{
+    struct local *l = handle_of(it);
+    if (l->session && l->parked.count > 0)
+        park(e, l, it);
+    else if (!run(e, it))
+        park(e, l, it);
+}
+
+void mqbx_local_answered(struct engine *e, struct local *l)
+{
+    while (l->parked.count > 0) {
+        struct item it = *(struct item *)mqbx_ring_at(&l->parked, 0);
+        bool is_close = it.type == ITEM_LOCAL_CLOSE;
+        if (is_close)
+            mqbx_local_free_parked(e, l);
+        if (!run(e, &it) || is_close)
+            return;
+        mqbx_ring_pop_front(&l->parked, &e->alloc);
+    }
+}
+
+void mqbx_local_free_parked(struct engine *e, struct local *l)
+{
+    mqbx_ask_forget(e, &l->asked);
+    while (l->parked.count > 0) {
+        struct item it = *(struct item *)mqbx_ring_at(&l->parked, 0);
+        mqbx_ring_pop_front(&l->parked, &e->alloc);
+        if (it.type != ITEM_LOCAL_CLOSE)
+            mqbx_item_dispose(e->seams.alloc, &it);
+    }
+}
+
 void mqbx_local_item(struct engine *e, const struct item *it)
 {
     switch (it->type) {
     case ITEM_LOCAL_OPEN:
         item_open(e, it->u.local);
         break;
-    case ITEM_LOCAL_CLOSE:
-        close_handle(e, it->u.local);
-        break;
-    case ITEM_LOCAL_PUBLISH:
-        item_publish(e, it);
-        break;
-    case ITEM_LOCAL_SUBSCRIBE:
-        item_subscribe(e, it);
-        break;
     case ITEM_LOCAL_UNSUBSCRIBE:
         item_unsubscribe(e, it);
         break;
-    default:
+    case ITEM_LOCAL_DONE:
         item_done(e, it);
+        break;
+    default:
+        input(e, it);
     }
 }

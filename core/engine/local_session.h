@@ -12,6 +12,11 @@
 
 void mqbx_local_item(struct engine *e, const struct item *it);
 
+/* The question about its input has its answer: what is parked goes on. */
+void mqbx_local_answered(struct engine *e, struct local *l);
+/* The end of the engine. */
+void mqbx_local_free_parked(struct engine *e, struct local *l);
+
 /* Connects a subscription with its callback; false: out of memory. Unattach: it was never in force,
  * the callback stays the caller's. */
 bool mqbx_local_attach(struct engine *e, struct subscription *sub, struct local_subscription *ls);

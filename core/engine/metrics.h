@@ -22,6 +22,7 @@
     X(messages_qos0_sent, 0, "of these at QoS 0")                                                  \
     X(messages_qos1_sent, 0, "of these at QoS 1")                                                  \
     X(messages_qos2_sent, 0, "of these at QoS 2")                                                  \
+    X(messages_denied, 0, "publishes refused by access rules")                                     \
     X(messages_acked, 0, "QoS 1 and 2 deliveries completed by their receiver")                     \
     X(messages_refused, 0, "deliveries a receiver answered with a reason code >= 0x80")            \
     X(messages_dropped_no_subscribers, 0,                                                          \
@@ -32,6 +33,7 @@
     X(messages_dropped_expired, 0, "messages whose expiry passed before they were sent")           \
     X(messages_dropped_too_large, 0, "messages larger than the receiver's Maximum Packet Size")    \
     X(messages_dropped_session_end, 0, "queued messages dropped with their session")               \
+    X(messages_dropped_denied, 0, "deliveries refused by access rules")                            \
     X(messages_dropped_no_memory, 0, "messages dropped because memory was out")                    \
     X(messages_dropped_group, 0, "messages of shared subscriptions nobody could take")             \
     X(messages_queued, 1, "QoS 1 and 2 messages waiting in sessions")                              \

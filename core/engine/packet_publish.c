@@ -6,17 +6,16 @@
 #include "engine/hold.h"
 #include "engine/packets.h"
 
-struct bytes mqbx_mounted(struct engine *e, const struct conn *c, struct bytes topic)
+struct bytes mqbx_mounted(struct engine *e, const struct identity *who, struct bytes topic)
 {
-    if (c->mountpoint_len == 0)
+    struct bytes front = mqbx_identity_mountpoint(who);
+    if (front.len == 0)
         return topic;
-    if ((uint32_t)c->mountpoint_len + topic.len > UINT16_MAX)
+    if (front.len + topic.len > UINT16_MAX)
         return mqbx_bytes(NULL, 0);
-    struct link_facts facts;
-    c->link->ops->facts(c->link, &facts);
-    memcpy(e->scratch, facts.listener->mountpoint, c->mountpoint_len);
-    memcpy(e->scratch + c->mountpoint_len, topic.ptr, topic.len);
-    return mqbx_bytes(e->scratch, (size_t)c->mountpoint_len + topic.len);
+    memcpy(e->scratch, front.ptr, front.len);
+    memcpy(e->scratch + front.len, topic.ptr, topic.len);
+    return mqbx_bytes(e->scratch, (size_t)front.len + topic.len);
 }
 
 /* Puts the topic an alias stands for in its place, or remembers a new one. RC_SUCCESS or the fault.
@@ -107,7 +106,7 @@ static uint8_t route(struct engine *e, struct conn *c, const struct publish *p, 
         .publisher = c->session->hash,
         .qos = p->qos,
         .retain = p->retain,
-        .topic = mqbx_mounted(e, c, p->topic),
+        .topic = mqbx_mounted(e, c->session->who, p->topic),
         .payload = p->payload,
     };
     uint8_t *copy;
@@ -136,6 +135,27 @@ static void count_received(struct engine *e, struct conn *c, uint8_t qos)
     c->is_publisher = true;
 }
 
+/* DENY is answered here; PENDING: to be looked at again. */
+static enum verdict ask(struct engine *e, struct conn *c, const struct publish *p, uint8_t *reason)
+{
+    if (!c->session->who->permissions && !mqbx_asks(e, ASK_PUBLISH))
+        return VERDICT_ALLOW;
+    struct question q = {.kind = ASK_PUBLISH,
+                         .topic = p->topic,
+                         .payload = p->payload,
+                         .qos = p->qos,
+                         .retain = p->retain};
+    struct answer a;
+    enum verdict v = mqbx_ask_conn(e, c, &q, &a);
+    if (v == VERDICT_ALLOW || v == VERDICT_PENDING)
+        return v;
+    *reason = a.reason >= 0x80 ? a.reason : RC_NOT_AUTHORIZED;
+    mqbx_counter_add(&e->metrics.messages_denied, 1);
+    if (a.ends_connection)
+        mqbx_conn_fail(e, c, *reason, "publish denied");
+    return VERDICT_DENY;
+}
+
 /* 3.x has no way to say no: the acknowledgement is the same. A message that could not be routed for
  * want of memory is not acknowledged. */
 static void acknowledge(struct engine *e, struct conn *c, uint8_t type, uint16_t packet_id,
@@ -150,25 +170,18 @@ static void acknowledge(struct engine *e, struct conn *c, uint8_t type, uint16_t
     mqbx_ack_conn(e, c, type, packet_id, reason, token);
 }
 
-static void publish_qos1(struct engine *e, struct conn *c, const struct publish *p)
+static void publish_qos1(struct engine *e, struct conn *c, const struct publish *p, uint8_t reason)
 {
     uint64_t token = 0;
-    uint8_t reason = check_refused(e, p);
     if (reason == RC_SUCCESS)
         reason = route(e, c, p, &token);
     acknowledge(e, c, PKT_PUBACK, p->packet_id, reason, token); /* [MQTT-4.3.2-4] */
 }
 
-static void publish_qos2(struct engine *e, struct conn *c, const struct publish *p)
+static void publish_qos2(struct engine *e, struct conn *c, const struct publish *p, uint8_t reason)
 {
     struct inbound *in = &c->session->inbound;
     uint64_t token = 0;
-    if (mqbx_inbound_has(in, p->packet_id)) { /* [MQTT-4.3.3-10] */
-        if (!mqbx_ack_redirect(c->session, c, p->packet_id))
-            mqbx_ack_conn(e, c, PKT_PUBREC, p->packet_id, RC_SUCCESS, 0);
-        return;
-    }
-    uint8_t reason = check_refused(e, p);
     if (reason == RC_SUCCESS && !mqbx_inbound_add(e, in, p->packet_id))
         reason = RC_QUOTA_EXCEEDED;
     else if (reason == RC_SUCCESS)
@@ -178,7 +191,31 @@ static void publish_qos2(struct engine *e, struct conn *c, const struct publish 
     acknowledge(e, c, PKT_PUBREC, p->packet_id, reason, token); /* [MQTT-4.3.3-8] */
 }
 
-void mqbx_packet_publish(struct engine *e, struct conn *c, struct bytes body, uint8_t flags)
+/* [MQTT-4.3.3-10] Routed before: only the answer is repeated. */
+static bool is_repeated(struct engine *e, struct conn *c, const struct publish *p)
+{
+    if (p->qos != 2 || !mqbx_inbound_has(&c->session->inbound, p->packet_id))
+        return false;
+    if (!mqbx_ack_redirect(c->session, c, p->packet_id))
+        mqbx_ack_conn(e, c, PKT_PUBREC, p->packet_id, RC_SUCCESS, 0);
+    return true;
+}
+
+static void accept(struct engine *e, struct conn *c, const struct publish *p, uint8_t reason)
+{
+    uint64_t token;
+    count_received(e, c, p->qos);
+    if (reason == RC_SUCCESS)
+        reason = check_refused(e, p);
+    if (p->qos == 1)
+        publish_qos1(e, c, p, reason);
+    else if (p->qos == 2)
+        publish_qos2(e, c, p, reason);
+    else if (reason == RC_SUCCESS)
+        route(e, c, p, &token);
+}
+
+bool mqbx_packet_publish(struct engine *e, struct conn *c, struct bytes body, uint8_t flags)
 {
     struct publish p;
     uint8_t reason = mqbx_parse_publish(body, flags, c->version, &p);
@@ -186,16 +223,16 @@ void mqbx_packet_publish(struct engine *e, struct conn *c, struct bytes body, ui
         reason = check_fatal(e, c, &p);
     if (reason != RC_SUCCESS) {
         mqbx_conn_fail(e, c, reason, "PUBLISH not acceptable");
-        return;
+        return true;
     }
-    uint64_t token;
-    count_received(e, c, p.qos);
-    if (p.qos == 0)
-        route(e, c, &p, &token);
-    else if (p.qos == 1)
-        publish_qos1(e, c, &p);
-    else
-        publish_qos2(e, c, &p);
+    if (is_repeated(e, c, &p))
+        return true;
+    enum verdict v = ask(e, c, &p, &reason);
+    if (v == VERDICT_PENDING)
+        return false;
+    if (c->state == CONN_OPEN)
+        accept(e, c, &p, reason);
+    return true;
 }
 
 void mqbx_packet_pubrel(struct engine *e, struct conn *c, const struct ack *a)

@@ -11,6 +11,7 @@
 struct subscribe_op {
     size_t size;
     uint32_t count;   /* filters */
+    uint32_t at;      /* the first without a code */
     uint32_t waiting; /* groups that have not answered */
     uint16_t packet_id;
     struct bytes *waits; /* by filter: the text, on the heap, until it is answered */
@@ -94,17 +95,16 @@ void mqbx_subscribe_op_joined(struct engine *e, struct conn *c, struct bytes tex
  * long. */
 static bool mount(struct engine *e, const struct conn *c, struct subscribe_request *r)
 {
+    struct bytes prefix = mqbx_identity_mountpoint(c->session->who);
     uint32_t front = (uint32_t)(r->filter.ptr - r->text.ptr);
-    if (c->mountpoint_len == 0)
+    if (prefix.len == 0)
         return true;
-    uint32_t total = r->text.len + c->mountpoint_len;
+    uint32_t total = r->text.len + prefix.len;
     if (total > UINT16_MAX)
         return false;
-    struct link_facts facts;
-    c->link->ops->facts(c->link, &facts);
     memcpy(e->scratch, r->text.ptr, front);
-    memcpy(e->scratch + front, facts.listener->mountpoint, c->mountpoint_len);
-    memcpy(e->scratch + front + c->mountpoint_len, r->filter.ptr, r->filter.len);
+    memcpy(e->scratch + front, prefix.ptr, prefix.len);
+    memcpy(e->scratch + front + prefix.len, r->filter.ptr, r->filter.len);
     if (r->share_name.len > 0)
         r->share_name.ptr = e->scratch + (r->share_name.ptr - r->text.ptr);
     r->text = mqbx_bytes(e->scratch, total);
@@ -128,9 +128,43 @@ static uint8_t check_filter(const struct engine *e, enum share_status share,
     return RC_SUCCESS;
 }
 
-static uint8_t subscribe_one(struct engine *e, struct conn *c, const struct subscribe_filter *f,
-                             uint32_t identifier, uint32_t index)
+static enum verdict ask(struct engine *e, struct conn *c, const struct subscribe_request *r,
+                        uint8_t *reason)
 {
+    if (!c->session->who->permissions && !mqbx_asks(e, ASK_SUBSCRIBE))
+        return VERDICT_ALLOW;
+    struct question q = {
+        .kind = ASK_SUBSCRIBE, .topic = r->filter, .share_name = r->share_name, .qos = r->qos};
+    struct answer a;
+    enum verdict v = mqbx_ask_conn(e, c, &q, &a);
+    if (v == VERDICT_ALLOW || v == VERDICT_PENDING)
+        return v;
+    *reason = a.reason >= 0x80 ? a.reason : RC_NOT_AUTHORIZED;
+    if (a.ends_connection)
+        mqbx_conn_fail(e, c, *reason, "subscribe denied");
+    return VERDICT_DENY;
+}
+
+static uint8_t subscribe_mounted(struct engine *e, struct conn *c, struct subscribe_request *r,
+                                 uint32_t index)
+{
+    if (!mount(e, c, r))
+        return RC_TOPIC_FILTER_INVALID;
+    switch (mqbx_subscribe(e, c->session, r)) {
+    case SUBSCRIBED:
+        return r->qos; /* [MQTT-3.8.4-7] */
+    case SUBSCRIBE_WAITS:
+        return op_wait(e, c->op, index, r->text) ? r->qos : (uint8_t)RC_UNSPECIFIED;
+    default:
+        return RC_QUOTA_EXCEEDED;
+    }
+}
+
+/* False: waits for an answer. */
+static bool subscribe_one(struct engine *e, struct conn *c, const struct subscribe_filter *f,
+                          uint32_t identifier)
+{
+    struct subscribe_op *op = c->op;
     struct subscribe_request r = {.text = f->filter,
                                   .filter = f->filter,
                                   .identifier = identifier,
@@ -145,48 +179,59 @@ static uint8_t subscribe_one(struct engine *e, struct conn *c, const struct subs
         r.share_name = mqbx_bytes(NULL, 0);
     }
     uint8_t reason = check_filter(e, share, &r);
-    if (reason != RC_SUCCESS)
-        return reason;
-    if (!mount(e, c, &r))
-        return RC_TOPIC_FILTER_INVALID;
-    switch (mqbx_subscribe(e, c->session, &r)) {
-    case SUBSCRIBED:
-        return r.qos; /* [MQTT-3.8.4-7] */
-    case SUBSCRIBE_WAITS:
-        return op_wait(e, c->op, index, r.text) ? r.qos : RC_UNSPECIFIED;
-    default:
-        return RC_QUOTA_EXCEEDED;
-    }
+    enum verdict v = reason == RC_SUCCESS ? ask(e, c, &r, &reason) : VERDICT_DENY;
+    if (v == VERDICT_PENDING || c->state != CONN_OPEN)
+        return false;
+    op->codes[op->at] = v == VERDICT_ALLOW ? subscribe_mounted(e, c, &r, op->at) : reason;
+    return true;
 }
 
-void mqbx_packet_subscribe(struct engine *e, struct conn *c, struct bytes body, uint8_t flags)
+/* From the first filter without a code on. False: waits for an answer. */
+static bool subscribe_all(struct engine *e, struct conn *c, const struct subscribe *p)
 {
-    struct subscribe p;
-    uint8_t reason = mqbx_parse_subscribe(body, flags, c->version, &p);
-    if (reason == RC_SUCCESS && (p.props.has & HAS_SUBSCRIPTION_ID) &&
-        !e->settings->subscription_id_available)
-        reason = RC_SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED;
-    if (reason == RC_SUCCESS) {
-        c->op = op_new(e, &p);
-        if (!c->op)
-            reason = RC_SERVER_BUSY;
-    }
-    if (reason != RC_SUCCESS) {
-        mqbx_conn_fail(e, c, reason, "SUBSCRIBE not acceptable");
-        return;
-    }
     struct subscribe_filter f;
     uint32_t pos = 0;
-    for (uint32_t i = 0; mqbx_subscribe_next(&p, c->version, &pos, &f); i++) /* [MQTT-3.8.4-5] */
-        c->op->codes[i] = subscribe_one(e, c, &f, p.props.subscription_id, i);
+    for (uint32_t i = 0; mqbx_subscribe_next(p, c->version, &pos, &f); i++) { /* [MQTT-3.8.4-5] */
+        if (i < c->op->at)
+            continue;
+        if (!subscribe_one(e, c, &f, p->props.subscription_id))
+            return false;
+        c->op->at++;
+    }
+    return true;
+}
+
+static uint8_t begin(struct engine *e, struct conn *c, struct bytes body, uint8_t flags,
+                     struct subscribe *p)
+{
+    uint8_t reason = mqbx_parse_subscribe(body, flags, c->version, p);
+    if (reason != RC_SUCCESS)
+        return reason;
+    if ((p->props.has & HAS_SUBSCRIPTION_ID) && !e->settings->subscription_id_available)
+        return RC_SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED;
+    if (!c->op)
+        c->op = op_new(e, p);
+    return c->op ? RC_SUCCESS : RC_SERVER_BUSY;
+}
+
+bool mqbx_packet_subscribe(struct engine *e, struct conn *c, struct bytes body, uint8_t flags)
+{
+    struct subscribe p;
+    uint8_t reason = begin(e, c, body, flags, &p);
+    if (reason != RC_SUCCESS) {
+        mqbx_conn_fail(e, c, reason, "SUBSCRIBE not acceptable");
+        return true;
+    }
+    if (!subscribe_all(e, c, &p))
+        return c->state != CONN_OPEN; /* closed by a denial, or to be looked at again */
     if (c->op->waiting > 0)
         mqbx_conn_park(e, c);
     else
         op_finish(e, c);
+    return true;
 }
 
-/* --- UNSUBSCRIBE
- * ------------------------------------------------------------------------------------ */
+/* --- UNSUBSCRIBE ---------------------------------------------------------------------------- */
 
 static uint8_t unsubscribe_one(struct engine *e, struct conn *c, struct bytes text)
 {

@@ -80,12 +80,11 @@ static void on_auth(struct engine *e, struct conn *c, struct bytes body, uint8_t
                    "AUTH without an authentication method in CONNECT");
 }
 
-static void open_packet(struct engine *e, struct conn *c, const struct frame *f, struct bytes body)
+static bool open_packet(struct engine *e, struct conn *c, const struct frame *f, struct bytes body)
 {
     switch (f->type) {
     case PKT_PUBLISH:
-        mqbx_packet_publish(e, c, body, f->flags);
-        break;
+        return mqbx_packet_publish(e, c, body, f->flags);
     case PKT_PUBACK:
     case PKT_PUBREC:
     case PKT_PUBREL:
@@ -93,8 +92,7 @@ static void open_packet(struct engine *e, struct conn *c, const struct frame *f,
         on_ack(e, c, f->type, body, f->flags);
         break;
     case PKT_SUBSCRIBE:
-        mqbx_packet_subscribe(e, c, body, f->flags);
-        break;
+        return mqbx_packet_subscribe(e, c, body, f->flags);
     case PKT_UNSUBSCRIBE:
         mqbx_packet_unsubscribe(e, c, body, f->flags);
         break;
@@ -110,14 +108,16 @@ static void open_packet(struct engine *e, struct conn *c, const struct frame *f,
     default: /* a second CONNECT [MQTT-3.1.0-2], or a packet only servers send */
         mqbx_conn_fail(e, c, RC_PROTOCOL_ERROR, "packet not allowed here");
     }
+    return true;
 }
 
-void mqbx_packet(struct engine *e, struct conn *c, const struct frame *f, struct bytes body)
+bool mqbx_packet(struct engine *e, struct conn *c, const struct frame *f, struct bytes body)
 {
     if (c->state == CONN_OPEN)
-        open_packet(e, c, f, body);
-    else if (f->type == PKT_CONNECT)
+        return open_packet(e, c, f, body);
+    if (f->type == PKT_CONNECT)
         mqbx_packet_connect(e, c, body, f->flags);
     else /* [MQTT-3.1.0-1] */
         mqbx_conn_refuse(e, c, RC_PROTOCOL_ERROR, "the first packet is not CONNECT");
+    return true;
 }

@@ -91,8 +91,7 @@ void mqbx_replay_barrier_done(struct engine *e, uint64_t token)
     }
 }
 
-/* --- pulling
- * ------------------------------------------------------------------------------------------ */
+/* --- pulling -------------------------------------------------------------------------------- */
 
 static uint32_t room(const struct engine *e, const struct replay *r)
 {

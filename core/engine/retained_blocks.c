@@ -10,6 +10,7 @@
 #include "mqtt/topic.h"
 
 #define BLOCK_MAX 128u
+#define FETCH_AHEAD 6u
 #define BLOCK_FEW 32u /* so few look for a neighbour to join */
 
 struct block {
@@ -143,7 +144,13 @@ struct msg *mqbx_blocks_at(const struct blocks *b, struct place p)
 
 struct place mqbx_blocks_next(const struct blocks *b, struct place p)
 {
+    const struct block *k = &b->list[p.block];
     p.index++;
+    if (p.index + FETCH_AHEAD < k->count) {
+        const char *m = (const char *)k->items[p.index + FETCH_AHEAD];
+        __builtin_prefetch(m, 1); /* a reference will be counted there */
+        __builtin_prefetch(m + 64);
+    }
     return normal(b, p);
 }
 

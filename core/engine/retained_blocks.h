@@ -47,6 +47,7 @@ struct place mqbx_blocks_seek(const struct blocks *b, const struct seek *s);
 /* The same, known to lie behind `from`: looks at the next entry first. */
 struct place mqbx_blocks_seek_on(const struct blocks *b, struct place from, const struct seek *s);
 struct msg *mqbx_blocks_at(const struct blocks *b, struct place p); /* NULL: behind the last */
+/* For a walk: also has the memory of the entries a little further on fetched. */
 struct place mqbx_blocks_next(const struct blocks *b, struct place p);
 /* An old place, after any changes: one near it. */
 struct place mqbx_blocks_clamp(const struct blocks *b, struct place p);

@@ -75,8 +75,7 @@ void mqbx_route_release(struct engine *e, struct publication *p)
     p->local = NULL;
 }
 
-/* --- retaining
- * -------------------------------------------------------------------------------------- */
+/* --- retaining ------------------------------------------------------------------------------ */
 
 static void retain(struct engine *e, struct publication *p)
 {
@@ -97,8 +96,7 @@ static void retain(struct engine *e, struct publication *p)
         mqbx_wheel_set(&e->wheel, &e->sweep, e->now.mono_ms + SWEEP_INTERVAL_MS);
 }
 
-/* --- local delivery
- * ------------------------------------------------------------------------------------ */
+/* --- local delivery ------------------------------------------------------------------------- */
 
 #define IDS_PER_DELIVERY                                                                           \
     32u /* overlapping subscriptions with identifiers beyond this are not listed */
@@ -187,8 +185,7 @@ static uint32_t deliver_here(struct engine *e, struct publication *p)
     return receivers;
 }
 
-/* --- between workers
- * ------------------------------------------------------------------------------------- */
+/* --- between workers ------------------------------------------------------------------------ */
 
 static uint64_t others_interested(const struct engine *e, const struct publication *p)
 {

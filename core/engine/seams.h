@@ -13,6 +13,7 @@
 
 #include "base/alloc.h"
 #include "base/bytes.h"
+#include "engine/ask.h"
 #include "engine/settings.h"
 
 struct engine;
@@ -81,41 +82,7 @@ struct link {
     bool is_drained;
 };
 
-/* --- questions
- * ------------------------------------------------------------------------------------- */
-
-enum verdict { VERDICT_DENY = 0, VERDICT_ALLOW = 1, VERDICT_PENDING = 2, VERDICT_CONTINUE = 3 };
-
-enum question_kind { ASK_CONNECT, ASK_AUTH, ASK_PUBLISH, ASK_SUBSCRIBE, ASK_WILL, ASK_RECEIVE };
-
-struct question {
-    enum question_kind kind;
-    uint64_t conn_id; /* 0: no connection (an in-process handle, a will) */
-    uint32_t tenant;
-    const struct link_facts *facts; /* NULL without a connection */
-    struct bytes client_id;
-    struct bytes user_name;
-    struct bytes password;
-    bool has_user_name, has_password;
-    uint8_t protocol;
-    struct bytes auth_method, auth_data;
-    struct bytes topic; /* or filter */
-    uint8_t qos;
-    bool retain;
-};
-
-struct answer {
-    enum verdict verdict;
-    uint8_t reason;         /* 0: the default of the verdict */
-    struct bytes user_name; /* the authenticated identity; ptr NULL: as sent */
-    bool has_tenant;
-    uint32_t tenant;
-    struct bytes auth_data;
-    struct bytes reason_text;
-};
-
-/* --- logging
- * ----------------------------------------------------------------------------------------- */
+/* --- logging -------------------------------------------------------------------------------- */
 
 enum log_level { LOG_ERROR = 1, LOG_WARN = 2, LOG_INFO = 3, LOG_DEBUG = 4 };
 
@@ -130,8 +97,7 @@ struct log_event {
     const char *detail;  /* NULL: none; free text */
 };
 
-/* --- the seams
- * ------------------------------------------------------------------------------------------ */
+/* --- the seams ------------------------------------------------------------------------------ */
 
 struct seams {
     void *ctx;
@@ -147,9 +113,11 @@ struct seams {
     bool (*post)(void *ctx, uint32_t target, const struct item *it, uint32_t bytes);
     /* Bytes waiting in the target's inbox. */
     uint64_t (*pressure)(void *ctx, uint32_t target);
-    /* NULL: the engine decides by the listener's anonymous policy. VERDICT_PENDING: the answer
-     * comes by mqbx_engine_answer. */
+    /* Asked only for kinds in settings.asks (ask.h). VERDICT_PENDING: the answer comes by
+     * mqbx_engine_answer, from this thread, in a turn. */
     enum verdict (*ask)(void *ctx, const struct question *q, struct answer *a);
+    /* Nobody waits for this question's answer any more. NULL: it does not matter. */
+    void (*unask)(void *ctx, uint64_t number);
     /* Only where shared keeps: the records of this engine up to now are to be kept, as batch number
      * `batch`; the answer comes later by mqbx_engine_kept. One batch at a time. */
     void (*keep)(void *ctx, uint64_t batch);

@@ -206,8 +206,7 @@ enum send_status mqbx_send_publish(struct engine *e, struct conn *c, struct publ
     return SENT;
 }
 
-/* --- the small ones
- * ------------------------------------------------------------------------------- */
+/* --- the small ones ------------------------------------------------------------------------- */
 
 #define SMALL_PACKET_BYTES 1024u
 

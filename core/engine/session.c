@@ -16,12 +16,12 @@ struct session_key {
 
 struct bytes mqbx_session_client_id(const struct session *s)
 {
-    return mqbx_bytes(s->text, s->client_id_len);
+    return mqbx_identity_client_id(s->who);
 }
 
 struct bytes mqbx_session_user_name(const struct session *s)
 {
-    return mqbx_bytes(s->text + s->client_id_len, s->user_name_len);
+    return mqbx_identity_user_name(s->who);
 }
 
 static bool has_key(const void *value, const void *key)
@@ -50,21 +50,6 @@ struct session *mqbx_session_by_id(struct engine *e, uint64_t id)
 
 /* --- made ------------------------------------------------------------------------------------ */
 
-static bool copy_text(struct engine *e, struct session *s, struct bytes client_id,
-                      struct bytes user_name)
-{
-    size_t len = (size_t)client_id.len + user_name.len;
-    s->text = mqbx_alloc(&e->alloc, len + 1);
-    if (!s->text)
-        return false;
-    memcpy(s->text, client_id.ptr, client_id.len);
-    if (user_name.len > 0)
-        memcpy(s->text + client_id.len, user_name.ptr, user_name.len);
-    s->client_id_len = (uint16_t)client_id.len;
-    s->user_name_len = (uint16_t)user_name.len;
-    return true;
-}
-
 static void init(struct engine *e, struct session *s, uint32_t tenant)
 {
     s->tenant = tenant;
@@ -80,17 +65,14 @@ static void init(struct engine *e, struct session *s, uint32_t tenant)
     mqbx_timer_init(&s->timer, TIMER_SESSION);
 }
 
-struct session *mqbx_session_new(struct engine *e, uint32_t tenant, struct bytes client_id,
-                                 bool has_user_name, struct bytes user_name)
+struct session *mqbx_session_new(struct engine *e, uint32_t tenant, struct identity *who)
 {
     struct session *s = mqbx_slab_get(&e->session_slab);
     if (!s)
         return NULL;
     init(e, s, tenant);
-    s->hash = mqbx_shared_publisher(e->shared, tenant, client_id);
-    s->has_user_name = has_user_name;
-    if (!copy_text(e, s, client_id, user_name))
-        goto no_text;
+    s->hash = mqbx_shared_publisher(e->shared, tenant, mqbx_identity_client_id(who));
+    s->who = who;
     if (!mqbx_table_insert(&e->sessions, s->hash, s))
         goto no_place;
     if (!mqbx_table_insert(&e->sessions_by_id, mqbx_hash_mix(s->id), s))
@@ -102,10 +84,14 @@ struct session *mqbx_session_new(struct engine *e, uint32_t tenant, struct bytes
 no_id:
     mqbx_table_remove(&e->sessions, s->hash, s);
 no_place:
-    mqbx_free(&e->alloc, s->text, (size_t)s->client_id_len + s->user_name_len + 1);
-no_text:
     mqbx_slab_put(&e->session_slab, s);
     return NULL;
+}
+
+void mqbx_session_set_identity(struct session *s, struct identity *who)
+{
+    mqbx_identity_free(s->who);
+    s->who = who;
 }
 
 /* --- ended ----------------------------------------------------------------------------------- */
@@ -141,7 +127,7 @@ static void release(struct engine *e, struct session *s)
     mqbx_list_remove(&s->pump_node);
     mqbx_table_remove(&e->sessions, s->hash, s);
     mqbx_table_remove(&e->sessions_by_id, mqbx_hash_mix(s->id), s);
-    mqbx_free(&e->alloc, s->text, (size_t)s->client_id_len + s->user_name_len + 1);
+    mqbx_identity_free(s->who);
     mqbx_counter_sub(&e->metrics.sessions, 1);
     mqbx_atomic_add64(&e->shared->sessions, UINT64_MAX);
     mqbx_slab_put(&e->session_slab, s);
@@ -181,8 +167,7 @@ void mqbx_session_end(struct engine *e, struct session *s)
     release(e, s);
 }
 
-/* --- joined and parted
- * ----------------------------------------------------------------------------- */
+/* --- joined and parted ---------------------------------------------------------------------- */
 
 static void arm(struct engine *e, struct session *s)
 {

@@ -12,6 +12,7 @@
 #define MQBX_ENGINE_SESSION_H
 
 #include "base/ring.h"
+#include "engine/identity.h"
 #include "engine/state.h"
 
 struct conn;
@@ -84,15 +85,13 @@ struct session {
     struct list pump_node;  /* engine.pumping */
     uint32_t unsent;        /* at the end of the window: not yet sent again on this connection */
     struct ring
-        *acks;  /* those that wait for their message to be kept; NULL: none ever did (hold.h) */
-    char *text; /* client id, then user name */
+        *acks; /* those that wait for their message to be kept; NULL: none ever did (hold.h) */
+    struct identity *who;
     uint32_t expiry_s;
     uint32_t subscription_count;
     uint32_t dropped;
-    uint16_t client_id_len, user_name_len;
     uint16_t inflight_max; /* of the open connection */
     uint8_t protocol;
-    bool has_user_name : 1;
     bool is_local : 1; /* an in-process handle's, open or not */
 };
 
@@ -101,9 +100,10 @@ struct bytes mqbx_session_user_name(const struct session *s);
 
 struct session *mqbx_session_find(struct engine *e, uint32_t tenant, struct bytes client_id);
 struct session *mqbx_session_by_id(struct engine *e, uint64_t id);
-/* NULL: out of memory. */
-struct session *mqbx_session_new(struct engine *e, uint32_t tenant, struct bytes client_id,
-                                 bool has_user_name, struct bytes user_name);
+/* Takes over who; NULL: out of memory, who stays the caller's. */
+struct session *mqbx_session_new(struct engine *e, uint32_t tenant, struct identity *who);
+/* The same client id, as the newest connection has it; takes over who. */
+void mqbx_session_set_identity(struct session *s, struct identity *who);
 /* Ends it: subscriptions, queue and window go; a will that is still due goes out now. */
 void mqbx_session_end(struct engine *e, struct session *s);
 /* Without a will and without telling other workers: the end of the engine. */

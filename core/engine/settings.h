@@ -34,6 +34,8 @@ struct settings {
     uint32_t size;             /* of the allocation, which texts below stand behind */
     const struct alloc *alloc; /* NULL: not from the heap, nobody frees it */
 
+    uint32_t asks; /* ASKS bits: which questions anybody answers (ask.h) */
+
     /* packets and topics */
     uint32_t max_packet_bytes;
     uint32_t max_topic_levels;

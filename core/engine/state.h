@@ -79,7 +79,9 @@ struct engine {
     struct table subscriptions;  /* by (session number, filter text) */
     struct table groups;         /* at home here, by (tenant, name, filter) */
     struct table groups_by_id;
+    struct table asked;      /* questions without an answer yet, by number */
     struct table local_subs; /* by number */
+    struct list locals;      /* open in-process handles */
     struct list barriers;    /* replays that wait for the other workers */
     struct ring foreign; /* struct local_msg *: this turn's messages whose payload is the host's */
 

@@ -126,7 +126,9 @@ static enum subscribe_status enter_index(struct engine *e, struct subscription *
 static enum subscribe_status subscribe_new(struct engine *e, struct session *s,
                                            const struct subscribe_request *r)
 {
-    uint32_t max = e->settings->max_subscriptions;
+    const struct client_limits *own = s->who->limits;
+    uint32_t max =
+        own && own->max_subscriptions > 0 ? own->max_subscriptions : e->settings->max_subscriptions;
     if (max > 0 && s->subscription_count >= max)
         return SUBSCRIBE_QUOTA;
     struct subscription *sub = sub_new(e, s, r);
@@ -191,8 +193,7 @@ enum subscribe_status mqbx_subscribe(struct engine *e, struct session *s,
     return sub ? subscribe_again(e, sub, r) : subscribe_new(e, s, r);
 }
 
-/* --- ended
- * ------------------------------------------------------------------------------------------ */
+/* --- ended ---------------------------------------------------------------------------------- */
 
 void mqbx_unsubscribe(struct engine *e, struct subscription *sub)
 {

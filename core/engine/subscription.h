@@ -71,8 +71,7 @@ void mqbx_unsubscribe(struct engine *e, struct subscription *sub);
 /* As above, at the end of the engine: other workers are not told. */
 void mqbx_subscription_free(struct engine *e, struct subscription *sub);
 
-/* --- replay of retained messages (replay.c)
- * ---------------------------------------------------------- */
+/* --- replay of retained messages (replay.c) ------------------------------------------------- */
 
 /* A pull cursor of one subscription. */
 struct replay {

@@ -7,7 +7,8 @@
 
 #include "engine/delivery.h"
 
-/* Resumed with a smaller Receive Maximum than the window holds: sends the rest again as it opens. */
+/* Resumed with a smaller Receive Maximum than the window holds: sends the rest again as it opens.
+ */
 void mqbx_window_resend_more(struct engine *e, struct session *s);
 /* Sends an entry for the first time and puts it into the window, which takes it over when SENT. */
 enum send_status mqbx_window_send(struct engine *e, struct session *s, struct entry *n);

@@ -126,11 +126,11 @@ static enum verdict seam_ask(void *ctx, const struct question *q, struct answer 
     struct sim_engine *e = ctx;
     struct world *w = e->world;
     (void)a;
-    if (q->kind != ASK_CONNECT || rng_percent(&w->rng, 30))
+    if (w->options.ask != ASK_LATER || q->kind != ASK_CONNECT || rng_percent(&w->rng, 30))
         return VERDICT_ALLOW;
     if (!w->is_calm && rng_percent(&w->rng, 4))
         return VERDICT_DENY;
-    struct pending_question later = {.engine = e->index, .conn_id = q->conn_id};
+    struct pending_question later = {.engine = e->index, .conn_id = q->number};
     later.due_ms = w->now_ms + rng_below(&w->rng, 200);
     if (!w->is_calm && rng_percent(&w->rng, 4))
         later.due_ms = UINT64_MAX;
@@ -194,6 +194,8 @@ void world_init(struct world *w, const struct world_options *o)
     w->running = WORLD_NOBODY;
     test_alloc_init(&w->memory);
     default_settings(&w->settings);
+    if (w->options.ask == ASK_LATER)
+        w->settings.asks = ASKS(ASK_CONNECT);
     w->listener =
         (struct listener_settings){.name = "sim", .mountpoint = "", .anonymous = ANONYMOUS_ALWAYS};
 }
@@ -215,7 +217,7 @@ static bool start_engine(struct world *w, uint32_t i)
         .reserve = seam_reserve,
         .post = seam_post,
         .pressure = seam_pressure,
-        .ask = w->options.ask == ASK_LATER ? seam_ask : NULL,
+        .ask = seam_ask,
         .log = seam_log,
     };
     e->engine = mqbx_engine_new(w->shared, i, mqbx_settings_ref(&w->settings), &seams, time_of(w));
