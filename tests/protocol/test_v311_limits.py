@@ -7,7 +7,7 @@ from client import let_pass, payloads
 from conftest import timed
 from mqtt import T
 from test_v311_connect import connect, publish
-from test_v5_limits import REDUCED, SMALL, SPECIAL
+from test_v5_limits import REDUCED, SMALL, SPECIAL, connect_as_many_as_there_is_room_for
 
 
 @pytest.fixture
@@ -97,9 +97,15 @@ def test_empty_client_ids_can_be_refused(configured):
 def test_connections_above_the_limit(configured):
     """CONNACK 0x03 and the end."""
     bench = configured(4, **{"limits.max_connections": 3})
-    for _ in range(3):
-        bench.connect()
+    connect_as_many_as_there_is_room_for(bench, 3)
     bench.refused(connect("c"), 3)
+
+
+def test_anonymous_clients_can_be_refused(configured):
+    """CONNACK 0x05 (or 0x04) and the end."""
+    bench = configured(4, **{"listener.default.anonymous": "never"})
+    bench.refused(connect("c"), 4, 5)
+    bench.refused(connect("c", username="u", password="p") + mqtt.PINGREQ, 4, 5)
 
 
 def test_server_reference(configured):

@@ -2,9 +2,12 @@
 """MQTT 5.0 with other settings: reduced capabilities, small limits, queue policies, what can be
 switched on."""
 
+import signal
+import time
+
 import mqtt
 import pytest
-from client import payloads
+from client import DEADLINE, payloads
 from conftest import timed
 from mqtt import T
 
@@ -280,13 +283,27 @@ def test_queue_policy_disconnect(configured):
     client.expect_disconnect(0x97)
 
 
+def connect_as_many_as_there_is_room_for(bench, count):
+    """`count` clients; a connection that has just ended may still count for a moment."""
+    clients = []
+    until = time.monotonic() + DEADLINE
+    while len(clients) < count:
+        client = bench.open()
+        if client.handshake(client_id="").code == 0:
+            clients.append(client)
+        else:
+            client.expect_eof()
+        assert time.monotonic() < until, f"room for {len(clients)} connections"
+    return clients
+
+
 def test_connections_above_the_limit(configured):
     """CONNACK 0x97 and the end; room again when one leaves."""
     bench = configured(5, **{"limits.max_connections": 3})
-    clients = [bench.connect() for _ in range(3)]
+    clients = connect_as_many_as_there_is_room_for(bench, 3)
     bench.refused(mqtt.connect("c"), 0x97)
     clients[0].disconnect()
-    bench.connect().ping()
+    connect_as_many_as_there_is_room_for(bench, 1)[0].ping()
 
 
 def test_retained_messages_above_the_limit(configured):
@@ -395,6 +412,25 @@ def test_server_reference(configured, reason, code):
     settings["protocol.server_reference_reason"] = reason
     connack = configured(5, **settings).refused(mqtt.connect("c"), code)
     assert connack.props["server_reference"] == "other.example:1883"
+
+
+def test_anonymous_clients_can_be_refused(configured):
+    """Nobody to let them in: CONNACK 0x87 (or 0x86), and nothing of what follows is done."""
+    bench = configured(5, **{"listener.default.anonymous": "never"})
+    bench.refused(mqtt.connect("c"), 0x86, 0x87)
+    bench.refused(mqtt.connect("c", username="u", password="p") + mqtt.PINGREQ, 0x86, 0x87)
+
+
+def test_stopping_server_says_so(configured):
+    """DISCONNECT 0x8B and the end; 3.1.1 clients just the end; the process ends with 0."""
+    bench = configured(5, **{"stop.grace": "2s"})
+    clients = [bench.connect(version=version) for version in (5, 4, 5)]
+    idle = bench.open()
+    bench.broker.process.send_signal(signal.SIGTERM)
+    for client in clients:
+        client.expect_disconnect(0x8B)
+    idle.expect_eof()
+    assert bench.broker.stop() == 0
 
 
 HASTY = {"connect.timeout": "1s", "keepalive.server": "1s"}

@@ -99,9 +99,9 @@ def test_MQTT_4_1_0_1_state_is_kept_while_connected(v5):
     topic = v5.topic("a")
     client.subscribe(topic, qos=2)
     client.send_publish(topic, b"mine", qos=2, pid=9)
-    client.expect(T.PUBREC, pid=9)
+    client.await_type(T.PUBREC, 9)
     for _ in range(3):
-        client.ping()
+        client.fence()
         client.send(mqtt.publish(v5.topic("b"), qos=1, pid=10))
         client.await_type(T.PUBACK, 10)
     client.send(mqtt.publish(topic, b"mine", qos=2, pid=9, dup=True))
@@ -271,7 +271,8 @@ def test_half_a_packet_then_the_end(v5):
 
 def test_MQTT_3_14_0_1_no_DISCONNECT_before_an_accepting_CONNACK(v5):
     """Bad bytes first, and refused CONNECTs, are closed without DISCONNECT."""
-    for packet in (b"\xff\xff\xff\xff\xff", b"\x00\x00", b"GET / HTTP/1.1\r\n\r\n", mqtt.PINGREQ):
+    http = b"GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: somebody who is lost\r\nAccept: */*\r\n\r\n"
+    for packet in (b"\xff\xff\xff\xff\xff", b"\x00\x00", http, mqtt.PINGREQ):
         client = v5.open()
         client.send(packet)
         client.expect_eof()

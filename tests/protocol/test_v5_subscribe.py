@@ -112,7 +112,7 @@ def test_MQTT_3_8_4_3_same_filter_replaces_the_subscription(v5):
     (message,) = client.collect(v5.publisher())
     assert (message.qos, message.retain) == (1, True)
     assert message.props["subscription_identifier"] == [2]
-    client.subscribe((topic, option_byte(0, no_local=True)))
+    client.subscribe((topic, option_byte(0, no_local=True, retain_handling=2)))
     v5.publisher().publish(topic, b"n", qos=2)
     client.publish(topic, b"own", qos=1)
     (message,) = client.collect(v5.publisher())
