@@ -11,8 +11,7 @@
 #include "broker/config_build.h"
 #include "broker/error.h"
 
-/* --- small things --------------------------------------------------------------------------------
- */
+/* --- small things ---------------------------------------------------------------------------- */
 
 mqb_err mqbx_no_memory(void)
 {
@@ -43,8 +42,7 @@ mqb_err mqbx_opts_take(void *out, uint32_t size, const void *src)
     return MQB_OK;
 }
 
-/* --- who may call
- * ---------------------------------------------------------------------------------- */
+/* --- who may call ---------------------------------------------------------------------------- */
 
 mqb_err mqbx_broker_enter(mqb_broker *b)
 {
@@ -125,8 +123,7 @@ mqb_err mqbx_broker_post(mqb_broker *b, uint32_t target, const struct item *it, 
     }
 }
 
-/* --- new and free
- * ------------------------------------------------------------------------------------ */
+/* --- new and free ---------------------------------------------------------------------------- */
 
 static void log_event(void *ctx, const struct log_event *ev)
 {
@@ -218,8 +215,7 @@ void mqb_broker_free(mqb_broker *b)
     fini(b);
 }
 
-/* --- start
- * -------------------------------------------------------------------------------------------- */
+/* --- start ----------------------------------------------------------------------------------- */
 
 static mqb_err make_workers(mqb_broker *b)
 {
@@ -313,9 +309,7 @@ bool mqb_broker_is_running(const mqb_broker *b)
     return b != NULL && mqbx_atomic_load32(&b->state) == BROKER_RUNNING;
 }
 
-/* --- stop
- * -----------------------------------------------------------------------------------------------
- */
+/* --- stop ------------------------------------------------------------------------------------ */
 
 static mqb_err stop(mqb_broker *b, int64_t grace_ms)
 {
@@ -344,8 +338,7 @@ mqb_err mqb_broker_stop(mqb_broker *b, int64_t grace_ms)
     return err;
 }
 
-/* --- reload
- * ---------------------------------------------------------------------------------------------- */
+/* --- reload ---------------------------------------------------------------------------------- */
 
 /* Before start: everything may change. */
 static mqb_err replace_config(mqb_broker *b, mqb_config *cfg)
@@ -427,8 +420,7 @@ mqb_err mqb_broker_reload(mqb_broker *b, const mqb_config *cfg)
     return err;
 }
 
-/* --- driven by the host
- * -------------------------------------------------------------------------------------- */
+/* --- driven by the host ---------------------------------------------------------------------- */
 
 static bool is_driven(const mqb_broker *b)
 {

@@ -59,7 +59,7 @@ struct mqb_broker {
 
 #define HOST_NAME "$host"
 
-/* --- who may call ----------------------------------------------------------------------------- */
+/* --- who may call ---------------------------------------------------------------------------- */
 
 /* [any] calls that use the workers: between the two they are there. MQB_ESTATE: not running. Never
  * held while waiting. */
@@ -81,8 +81,7 @@ mqb_err mqbx_broker_post(mqb_broker *b, uint32_t target, const struct item *it, 
 /* Whether mqb_tenant has given this number out; 0 is. */
 bool mqbx_tenant_known(mqb_broker *b, uint32_t tenant);
 
-/* --- listeners (listeners.c) -------------------------------------------------------------------
- */
+/* --- listeners (listeners.c) ----------------------------------------------------------------- */
 
 mqb_err mqbx_listeners_from_config(
     mqb_broker *b); /* before start: those of b->cfg, replacing former ones */
@@ -95,8 +94,7 @@ mqb_err mqbx_listeners_change(mqb_broker *b, const mqb_config *cfg, struct liste
 void mqbx_listeners_commit(mqb_broker *b, struct listener_change *c);
 void mqbx_listeners_undo(mqb_broker *b, struct listener_change *c);
 
-/* --- handles (local.c) -------------------------------------------------------------------------
- */
+/* --- handles (local.c) ----------------------------------------------------------------------- */
 
 mqb_err mqbx_locals_start(mqb_broker *b);  /* opens the default handle */
 void mqbx_locals_close_all(mqb_broker *b); /* before the workers stop */
@@ -107,13 +105,11 @@ mqb_err mqbx_local_choose(mqb_broker *b, mqb_local *local, uint32_t tenant, mqb_
 struct local *mqbx_local_inner(mqb_local *l);
 uint32_t mqbx_local_home(const mqb_local *l);
 
-/* --- subscriptions (subscribe.c) -----------------------------------------------------------------
- */
+/* --- subscriptions (subscribe.c) ------------------------------------------------------------- */
 
 void mqbx_subs_free(mqb_broker *b);
 
-/* --- small things
- * ---------------------------------------------------------------------------------- */
+/* --- small things ---------------------------------------------------------------------------- */
 
 /* Copies an options structure that may be of an older or newer library: *out is zeroed behind what
  * the caller has. NULL src is all zeros. MQB_EINVAL, MQB_ENOTSUP. */

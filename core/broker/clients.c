@@ -95,8 +95,7 @@ static mqb_err post_query(mqb_broker *b, uint32_t target, uint16_t type, struct 
     return err;
 }
 
-/* --- find ----------------------------------------------------------------------------------------
- */
+/* --- find ------------------------------------------------------------------------------------ */
 
 /* [inside] */
 static mqb_err find_inside(mqb_broker *b, uint32_t tenant, const char *client_id, mqb_client_fn fn,
@@ -180,8 +179,7 @@ mqb_err mqb_client_find_wait(mqb_broker *b, uint32_t tenant, const char *client_
     return MQB_OK;
 }
 
-/* --- each
- * ------------------------------------------------------------------------------------------ */
+/* --- each ------------------------------------------------------------------------------------ */
 
 mqb_err mqb_client_each(mqb_broker *b, uint32_t tenant, mqb_client_fn fn, void *arg)
 {
@@ -196,8 +194,7 @@ mqb_err mqb_client_each(mqb_broker *b, uint32_t tenant, mqb_client_fn fn, void *
     return err;
 }
 
-/* --- kick
- * ------------------------------------------------------------------------------------------ */
+/* --- kick ------------------------------------------------------------------------------------ */
 
 /* Told to all workers: which of them has a client is the engines' knowledge, and a kick is rare. */
 static mqb_err kick_inside(mqb_broker *b, const struct item *it)

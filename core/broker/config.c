@@ -220,7 +220,7 @@ const char *mqbx_config_restart_key(const mqb_config *a, const mqb_config *b)
     return NULL;
 }
 
-/* --- public -------------------------------------------------------------------------------- */
+/* --- public ---------------------------------------------------------------------------------- */
 
 mqb_err mqb_config_new(mqb_config **out)
 {

@@ -241,7 +241,7 @@ mqb_err mqb_config_load_text(mqb_config *cfg, const char *name, const char *text
     return err != MQB_OK ? err : parse(cfg, name, "", text);
 }
 
-/* --- environment ------------------------------------------------------------------------------ */
+/* --- environment ----------------------------------------------------------------------------- */
 
 /* ASCII only, whatever the host's locale. */
 static char lower(char c)

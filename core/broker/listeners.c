@@ -15,8 +15,7 @@
 
 #define BACKLOG 1024
 
-/* --- one listener
- * ---------------------------------------------------------------------------------- */
+/* --- one listener ---------------------------------------------------------------------------- */
 
 #define TEXTS 9
 
@@ -93,8 +92,7 @@ void mqbx_listener_shut(mqb_broker *b, struct broker_listener *l)
     mqbx_log_broker(&b->log, LOG_INFO, "listener closed", "%s", l->o.name);
 }
 
-/* --- the list
- * ---------------------------------------------------------------------------------------- */
+/* --- the list -------------------------------------------------------------------------------- */
 
 static struct broker_listener *at(struct list *node)
 {
@@ -147,8 +145,7 @@ void mqbx_listeners_closed(mqb_broker *b)
         at(n)->worker_id = 0;
 }
 
-/* --- from the configuration
- * ----------------------------------------------------------------------------- */
+/* --- from the configuration ------------------------------------------------------------------ */
 
 mqb_err mqbx_listener_configured(mqb_broker *b, const mqb_config *cfg, const char *name,
                                  struct listener_options *out)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "broker/error.h"
+#include "broker/wait.h"
 #include "mqtt/utf8.h"
 
 static struct mqb_local *at(struct list *node)
@@ -21,14 +22,43 @@ static void free_local(mqb_local *l)
     mqbx_free(l->broker->alloc, l, l->size);
 }
 
-/* --- from the engine
- * -------------------------------------------------------------------------------- */
+static mqb_err post_about(mqb_local *l, uint16_t type)
+{
+    struct item it = {.type = type, .from = ITEM_FROM_HOST, .u.local = &l->inner};
+    return mqbx_broker_post(l->broker, l->home, &it, 0, true);
+}
+
+/* Under the lock. A post that fails for want of memory is made up for when the broker stops. */
+static void tell_engine(mqb_local *l)
+{
+    if (!l->is_close_posted && mqbx_atomic_load32(&l->is_gone) == 0)
+        l->is_close_posted = post_about(l, ITEM_LOCAL_CLOSE) == MQB_OK;
+}
+
+/* --- from the engine ------------------------------------------------------------------------- */
+
+/* A default handle that could not be opened makes room for another try. */
+static void give_up(mqb_local *l)
+{
+    struct lock *lock = &l->broker->locals_lock;
+    mqbx_lock_take(lock);
+    if (l->is_default) {
+        l->is_default = false;
+        l->is_let_go = true;
+        tell_engine(l);
+    }
+    mqbx_lock_give(lock);
+}
 
 static void on_opened(void *arg, int32_t err)
 {
     mqb_local *l = arg;
-    if (l->opened != NULL)
-        l->opened(l->opened_arg, err);
+    mqb_done_fn opened = l->opened;
+    void *opened_arg = l->opened_arg;
+    if (err != MQB_OK)
+        give_up(l);
+    if (opened != NULL)
+        opened(opened_arg, err);
 }
 
 static void on_closed(void *arg, int32_t err)
@@ -43,8 +73,7 @@ static void on_closed(void *arg, int32_t err)
     mqbx_lock_give(lock);
 }
 
-/* --- open
- * --------------------------------------------------------------------------------------------- */
+/* --- open ------------------------------------------------------------------------------------ */
 
 static mqb_local *new_local(mqb_broker *b, const char *name, const mqb_local_opts *o)
 {
@@ -73,12 +102,6 @@ static mqb_local *new_local(mqb_broker *b, const char *name, const mqb_local_opt
     mqbx_list_init(&l->inner.subscriptions);
     l->home = mqbx_shared_home(mqbx_workers_shared(b->workers), o->tenant, l->inner.name);
     return l;
-}
-
-static mqb_err post_about(mqb_local *l, uint16_t type)
-{
-    struct item it = {.type = type, .from = ITEM_FROM_HOST, .u.local = &l->inner};
-    return mqbx_broker_post(l->broker, l->home, &it, 0, true);
 }
 
 /* Under the lock. */
@@ -142,15 +165,7 @@ mqb_err mqb_local_open(mqb_broker *b, const char *name, const mqb_local_opts *op
     return err;
 }
 
-/* --- close
- * -------------------------------------------------------------------------------------------- */
-
-/* Under the lock. A post that fails for want of memory is made up for when the broker stops. */
-static void tell_engine(mqb_local *l)
-{
-    if (!l->is_close_posted && mqbx_atomic_load32(&l->is_gone) == 0)
-        l->is_close_posted = post_about(l, ITEM_LOCAL_CLOSE) == MQB_OK;
-}
+/* --- close ----------------------------------------------------------------------------------- */
 
 void mqb_local_close(mqb_local *l)
 {
@@ -198,11 +213,15 @@ void mqbx_locals_free(mqb_broker *b)
         free_local(at(b->locals.next));
 }
 
-/* --- default handles
- * -------------------------------------------------------------------------------------- */
+/* --- default handles ------------------------------------------------------------------------- */
+
+static void on_host_opened(void *arg, mqb_err err)
+{
+    mqbx_wait_bring(arg, err);
+}
 
 /* Under the lock. */
-static mqb_err default_of(mqb_broker *b, uint32_t tenant, mqb_local **out)
+static mqb_err default_of(mqb_broker *b, uint32_t tenant, struct wait *opened, mqb_local **out)
 {
     for (struct list *n = b->locals.next; n != &b->locals; n = n->next) {
         mqb_local *l = at(n);
@@ -213,20 +232,35 @@ static mqb_err default_of(mqb_broker *b, uint32_t tenant, mqb_local **out)
     }
     mqb_local_opts o = mqb_local_defaults();
     o.tenant = tenant;
+    if (opened != NULL) {
+        o.opened = on_host_opened;
+        o.opened_arg = opened;
+    }
     mqb_err err = open_local(b, HOST_NAME, &o, out);
     if (err == MQB_OK)
         (*out)->is_default = true;
     return err;
 }
 
+/* The host's own handle is there when start returns. */
 mqb_err mqbx_locals_start(mqb_broker *b)
 {
     mqb_local *host;
+    struct wait *opened = mqbx_wait_new(b->alloc);
+    if (opened == NULL)
+        return mqbx_no_memory();
     mqbx_lock_take(&b->locals_lock);
-    mqb_err err = default_of(b, 0, &host);
+    mqb_err err = default_of(b, 0, opened, &host);
+    mqbx_lock_give(&b->locals_lock);
+    if (err != MQB_OK) {
+        mqbx_wait_drop(opened);
+        return err;
+    }
+    if (b->is_host_driven)
+        (void)mqbx_workers_step(b->workers, 0);
+    err = mqbx_wait_for(opened, -1);
     if (err == MQB_OK)
         (void)mqbx_atomic_swap_ptr(&b->host, host);
-    mqbx_lock_give(&b->locals_lock);
     return err;
 }
 
@@ -239,7 +273,7 @@ static mqb_err choose_default(mqb_broker *b, uint32_t tenant, mqb_local **out)
     if (!mqbx_tenant_known(b, tenant))
         return mqbx_error(MQB_EINVAL, "there is no tenant %u", tenant);
     mqbx_lock_take(&b->locals_lock);
-    mqb_err err = default_of(b, tenant, out);
+    mqb_err err = default_of(b, tenant, NULL, out);
     mqbx_lock_give(&b->locals_lock);
     return err;
 }

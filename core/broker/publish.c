@@ -20,8 +20,7 @@ static struct bytes bytes_of(mqb_str s)
     return mqbx_bytes(s.ptr, s.len);
 }
 
-/* --- checks
- * ------------------------------------------------------------------------------------------- */
+/* --- checks ---------------------------------------------------------------------------------- */
 
 static bool is_text(mqb_str s)
 {
@@ -75,8 +74,7 @@ static mqb_err check(mqb_broker *b, const mqb_publish_opts *o)
     return err != MQB_OK ? err : check_properties(o);
 }
 
-/* --- properties as encoded
- * ------------------------------------------------------------------------------- */
+/* --- properties as encoded ------------------------------------------------------------------- */
 
 static size_t string_size(mqb_str s)
 {
@@ -117,8 +115,7 @@ static void write_properties(struct writer *w, const mqb_publish_opts *o)
     }
 }
 
-/* --- the message
- * -------------------------------------------------------------------------------------------- */
+/* --- the message ----------------------------------------------------------------------------- */
 
 static struct msg *make_message(const struct alloc *a, const mqb_publish_opts *o, uint32_t tenant,
                                 struct bytes props)
@@ -194,9 +191,7 @@ static mqb_err publish_inside(mqb_broker *b, const mqb_publish_opts *o)
     return err;
 }
 
-/* --- public
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- public ---------------------------------------------------------------------------------- */
 
 static mqb_err publish(mqb_broker *b, const mqb_publish_opts *o)
 {

@@ -33,8 +33,7 @@ struct sub {
     char filter[];
 };
 
-/* --- the table
- * -------------------------------------------------------------------------------------- */
+/* --- the table ------------------------------------------------------------------------------- */
 
 static bool has_number(const void *value, const void *key)
 {
@@ -71,8 +70,7 @@ void mqbx_subs_free(mqb_broker *b)
     (void)b;
 }
 
-/* --- from the engine
- * ----------------------------------------------------------------------------------- */
+/* --- from the engine ------------------------------------------------------------------------- */
 
 static int on_message(void *arg, struct msg *m, const struct local_delivery *d)
 {
@@ -111,8 +109,7 @@ static void on_over(void *arg)
         mqbx_wait_bring(gone, MQB_OK);
 }
 
-/* --- subscribe
- * -------------------------------------------------------------------------------------------- */
+/* --- subscribe ------------------------------------------------------------------------------- */
 
 static mqb_err check_filter(mqb_broker *b, const mqb_subscribe_opts *o)
 {
@@ -261,8 +258,7 @@ mqb_err mqb_subscribe_wait(mqb_broker *b, const mqb_subscribe_opts *opts, int64_
     return mqbx_wait_for(begun, timeout_ms);
 }
 
-/* --- done and unsubscribe
- * ----------------------------------------------------------------------------------- */
+/* --- done and unsubscribe -------------------------------------------------------------------- */
 
 static uint32_t home_of(uint64_t number)
 {
