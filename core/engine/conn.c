@@ -430,6 +430,9 @@ void mqbx_conn_flush(struct engine *e, struct conn *c)
 {
     if (c->state == CONN_DOOMED)
         return;
+    if (c->has_acked && c->out.bytes == 0 && c->link->ops->hurry)
+        c->link->ops->hurry(c->link);
+    c->has_acked = false;
     if (!mqbx_output_flush(e, c)) {
         mqbx_conn_lost(e, c, NULL);
         return;

@@ -58,6 +58,7 @@ struct conn {
     bool is_paused : 1;
     bool is_held_up : 1; /* Receive Maximum acknowledgements wait to be kept */
     bool is_parked : 1;  /* waits for an answer; bytes stay in `in` */
+    bool has_acked : 1;  /* sent an acknowledgement in this turn */
     bool is_publisher : 1;
     bool wants_problem_info : 1;
     bool has_lost_peer : 1; /* nothing can be written any more */

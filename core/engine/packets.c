@@ -15,6 +15,8 @@ static void on_ack(struct engine *e, struct conn *c, uint8_t type, struct bytes 
         mqbx_conn_fail(e, c, reason, "malformed acknowledgement");
         return;
     }
+    c->has_acked = true;
+    mqbx_conn_mark_dirty(e, c);
     switch (type) {
     case PKT_PUBACK:
         mqbx_window_puback(e, c, a.packet_id, a.reason);

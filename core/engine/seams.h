@@ -70,6 +70,11 @@ struct link_ops {
      * closes it. */
     bool (*attach)(struct link *l, void *loop);
     void (*facts)(const struct link *l, struct link_facts *out);
+    /* What was read is acknowledged by the transport without waiting for something to send. Called
+     * when a turn had an MQTT acknowledgement from the peer and nothing to say: a peer with Nagle's
+     * algorithm on would wait for that with its next packet, 40 ms on Linux. NULL: the transport
+     * has no such thing. */
+    void (*hurry)(struct link *l);
 };
 
 struct link {
