@@ -32,4 +32,12 @@ void mqbx_local_deliver(struct engine *e, struct subscription *sub, struct publi
                         bool retain);
 uint32_t mqbx_local_room(const struct subscription *sub); /* deliveries it would take now */
 
+/* --- between the two files ------------------------------------------------------------------ */
+
+/* The callback ends; the subscription may go on without. */
+void mqbx_local_drop_callback(struct engine *e, struct subscription *sub);
+bool mqbx_local_item_subscribe(struct engine *e, const struct item *it); /* false: it waits */
+void mqbx_local_item_unsubscribe(struct engine *e, const struct item *it);
+void mqbx_local_item_done(struct engine *e, const struct item *it);
+
 #endif
