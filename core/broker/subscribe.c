@@ -28,6 +28,7 @@ struct sub {
     mqb_done_fn done;
     void *done_arg;
     struct wait *begun; /* somebody waits until it is in force */
+    bool is_answered;   /* done was called */
     struct wait *gone;  /* under subs_lock: until it is over */
     bool is_ending;     /* under subs_lock: unsubscribe was called */
     char filter[];
@@ -91,6 +92,7 @@ static int on_message(void *arg, struct msg *m, const struct local_delivery *d)
 static void on_done(void *arg, int32_t err)
 {
     struct sub *s = arg;
+    s->is_answered = true;
     if (s->done != NULL)
         s->done(s->done_arg, err);
     if (s->begun != NULL)
@@ -103,6 +105,8 @@ static void on_over(void *arg)
 {
     struct sub *s = arg;
     struct wait *gone = leave_table(s);
+    if (!s->is_answered) /* it ended while its group was still being asked */
+        on_done(s, MQB_ECANCELED);
     if (s->arg_free != NULL)
         s->arg_free(s->arg);
     if (gone != NULL)
