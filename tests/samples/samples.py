@@ -267,6 +267,40 @@ def check_reload(executable, folder):
         stop(p)
 
 
+def make_certificate(folder, name):
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+        "/CN=" + name, "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", os.path.join(folder, "key.pem"), "-out",
+        os.path.join(folder, "cert.pem"))
+    trusted = os.path.join(folder, name + ".pem")
+    with open(os.path.join(folder, "cert.pem"), encoding="utf-8") as made, open(trusted, "w", encoding="utf-8") as kept:
+        kept.write(made.read())
+    return trusted
+
+
+def check_tls_reload(executable, folder):
+    """A renewed certificate is taken by SIGHUP; one that cannot be used leaves the old one in place."""
+    old = make_certificate(folder, "old")
+    path = os.path.join(folder, "tls.conf")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write("threads = 2;\nlistener: { s: { url = \"mqtts://127.0.0.1:0\"; tls: {\n"
+                f"cert = \"{folder}/cert.pem\"; key = \"{folder}/key.pem\"; }}; }}; }};\n")
+    with daemon(executable, "-c", path) as p:
+        port = port_of(p, "s")
+        publish(port, "t", "x", "--cafile", old)
+        new = make_certificate(folder, "new")
+        p.process.send_signal(signal.SIGHUP)
+        p.wait_line("configuration reloaded")
+        publish(port, "t", "x", "--cafile", new)
+        with open(os.path.join(folder, "key.pem"), "w", encoding="utf-8") as f:
+            f.write("nonsense")
+        p.process.send_signal(signal.SIGHUP)
+        p.wait_line("configuration not reloaded.*key.pem")
+        publish(port, "t", "x", "--cafile", new)
+        stop(p)
+    out = run(executable, "-c", path, status=1)
+    assert "key.pem" in out, out
+
+
 def check_systemd(executable, folder):
     path = os.path.join(folder, "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told, socket.socket() as listening:
@@ -299,6 +333,7 @@ def mqttbrokerd(executable):
         check_serves(executable)
         check_json(executable)
         check_reload(executable, folder)
+        check_tls_reload(executable, folder)
         check_systemd(executable, folder)
 
 
