@@ -3,12 +3,10 @@
  * A worker's turn, and when it sleeps. Everything here runs on the worker's own thread (or the
  * host's, when that drives).
  *
- * libuv goes round as: timers, prepare, wait for sockets and give out readiness, check. Sockets and
- * calls open a turn, check closes it; prepare decides whether to wait. A turn of the engine is
+ * A round: wait, give out what came (which opens a turn), close the turn. A turn of the engine is
  * repeated while it asks for that or has posted to itself, a bounded number of times, so that
  * sockets are not starved.
  */
-#include <assert.h>
 #include <time.h>
 
 #include "broker/worker.h"
@@ -206,64 +204,47 @@ void mqbx_worker_turn(struct worker *w)
     end_calls(w);
 }
 
-/* --- sleeping ----------------------------------------------------------------------------------
+/* --- rounds ------------------------------------------------------------------------------------
  */
 
-static void on_timer(uv_timer_t *timer)
+static uint64_t next_ms(const struct worker *w)
 {
-    struct worker *w = timer->data;
-    w->armed_ms = UINT64_MAX;
-    if (w->engine && mqbx_engine_next_ms(w->engine) <= uv_now(&w->loop.uv))
-        mqbx_worker_turn(w);
+    return w->engine ? mqbx_engine_next_ms(w->engine) : UINT64_MAX;
 }
 
-/* A timer that is due too early costs one wake-up; moving it with every turn would cost more. */
-static void arm_timer(struct worker *w)
+/* How long there is nothing to do, -1: until something comes. */
+static int64_t rest_ms(const struct worker *w)
 {
-    uint64_t next_ms = w->engine ? mqbx_engine_next_ms(w->engine) : UINT64_MAX;
-    uint64_t now_ms = uv_now(&w->loop.uv);
-    if (next_ms == UINT64_MAX) {
-        if (w->armed_ms != UINT64_MAX)
-            uv_timer_stop(&w->timer);
-        w->armed_ms = UINT64_MAX;
-    } else if (next_ms < w->armed_ms) {
-        uv_timer_start(&w->timer, on_timer, next_ms > now_ms ? next_ms - now_ms : 0, 0);
-        w->armed_ms = next_ms;
-    }
+    uint64_t next = next_ms(w);
+    uint64_t now = uv_now(&w->loop.uv);
+    if (w->is_restless || w->is_in_turn || next <= now)
+        return 0;
+    return next - now > INT64_MAX ? -1 : (int64_t)(next - now);
 }
 
-static void on_idle(uv_idle_t *idle)
+static bool has_work(const struct worker *w)
 {
-    (void)idle; /* its being there is what counts */
+    return w->is_in_turn || w->is_restless || w->ran || w->carrier.used ||
+           next_ms(w) <= uv_now(&w->loop.uv) || !mqbx_inbox_is_empty(&w->inbox);
 }
 
-bool mqbx_worker_rest(struct worker *w)
+static void go_round(struct worker *w, int64_t wait_ms)
 {
-    arm_timer(w);
-    bool may_sleep = !w->is_restless && mqbx_inbox_sleep(&w->inbox);
-    if (may_sleep)
-        uv_idle_stop(&w->idle);
-    else
-        uv_idle_start(&w->idle, on_idle);
-    return may_sleep;
-}
-
-static void on_prepare(uv_prepare_t *prepare)
-{
-    struct worker *w = prepare->data;
-    if (w->is_in_turn)
-        mqbx_worker_turn(w);
-    mqbx_worker_rest(w);
-    w->loop.has_fresh_polls = false; /* libuv tells the kernel of them now */
-}
-
-static void on_check(uv_check_t *check)
-{
-    struct worker *w = check->data;
+    int64_t rest = rest_ms(w);
+    if (rest >= 0 && (wait_ms < 0 || rest < wait_ms))
+        wait_ms = rest;
+    if (wait_ms != 0 && !mqbx_inbox_sleep(&w->inbox))
+        wait_ms = 0;
+    mqbx_loop_round(&w->loop, wait_ms);
     mqbx_inbox_awake(&w->inbox);
-    if (w->is_in_turn || w->is_restless || w->ran || w->carrier.used ||
-        !mqbx_inbox_is_empty(&w->inbox))
+    if (has_work(w))
         mqbx_worker_turn(w);
+}
+
+void mqbx_worker_run(struct worker *w)
+{
+    while (!w->is_leaving)
+        go_round(w, -1);
 }
 
 /* --- calls -------------------------------------------------------------------------------------
@@ -283,10 +264,10 @@ static struct call *take_calls(struct worker *w)
     return oldest_first;
 }
 
-/* The inbox is looked into by check, whatever woke us. */
-static void on_wake(uv_async_t *wake)
+/* The inbox is looked into after every round, whatever ended it. */
+static void on_woken(void *ctx)
 {
-    struct worker *w = wake->data;
+    struct worker *w = ctx;
     struct call *c = take_calls(w);
     while (c) {
         struct call *next = c->next;
@@ -297,9 +278,6 @@ static void on_wake(uv_async_t *wake)
     }
 }
 
-/* --- handles -----------------------------------------------------------------------------------
- */
-
 static void on_ready(void *ctx, struct link *l, uint32_t events)
 {
     struct worker *w = ctx;
@@ -307,68 +285,36 @@ static void on_ready(void *ctx, struct link *l, uint32_t events)
     mqbx_engine_link_ready(w->engine, l, events);
 }
 
-int mqbx_worker_open_handles(struct worker *w)
+int mqbx_worker_open_loop(struct worker *w)
 {
-    uv_loop_t *loop = &w->loop.uv;
-    int err = uv_async_init(loop, &w->wake, on_wake); /* the only one that can fail */
-    if (err != 0)
-        return err;
-    uv_prepare_init(loop, &w->prepare);
-    uv_check_init(loop, &w->check);
-    uv_idle_init(loop, &w->idle);
-    uv_timer_init(loop, &w->timer);
-    uv_timer_init(loop, &w->limit);
-    w->wake.data = w->prepare.data = w->check.data = w;
-    w->idle.data = w->timer.data = w->limit.data = w;
-    uv_prepare_start(&w->prepare, on_prepare);
-    uv_check_start(&w->check, on_check);
-    w->armed_ms = UINT64_MAX;
     w->loop.ready = on_ready;
+    w->loop.woken = on_woken;
     w->loop.ctx = w;
-    return 0;
-}
-
-void mqbx_worker_close_handles(struct worker *w)
-{
-    uv_close((uv_handle_t *)&w->wake, NULL);
-    uv_close((uv_handle_t *)&w->prepare, NULL);
-    uv_close((uv_handle_t *)&w->check, NULL);
-    uv_close((uv_handle_t *)&w->idle, NULL);
-    uv_close((uv_handle_t *)&w->timer, NULL);
-    uv_close((uv_handle_t *)&w->limit, NULL);
+    return mqbx_loop_init(&w->loop, w->set->options.alloc);
 }
 
 /* --- driven by the host ------------------------------------------------------------------------
  */
 
-static void on_limit(uv_timer_t *limit)
+/* True: the host may wait, and other threads will wake it. */
+static bool can_rest(struct worker *w)
 {
-    (void)limit; /* it only ends the wait */
+    return rest_ms(w) != 0 && !w->loop.has_fresh_polls && mqbx_inbox_sleep(&w->inbox);
 }
 
-/* Sockets that were added since the loop last waited are unknown to the kernel, and the host will
- * wait without the loop: so it goes round until there are none. */
 void mqbx_worker_step(struct worker *w, int64_t wait_ms)
 {
     mqbx_worker_enter(w);
     uv_update_time(&w->loop.uv); /* the host may have been away for long */
-    if (wait_ms > 0)
-        uv_timer_start(&w->limit, on_limit, (uint64_t)wait_ms, 0);
-    uv_run(&w->loop.uv, wait_ms == 0 ? UV_RUN_NOWAIT : UV_RUN_ONCE);
-    uv_timer_stop(&w->limit);
-    for (uint32_t i = 0; i < STEP_EXTRA_ROUNDS; i++) {
-        if (mqbx_worker_rest(w) && !w->loop.has_fresh_polls)
-            break;
-        uv_run(&w->loop.uv, UV_RUN_NOWAIT);
-    }
-    mqbx_worker_rest(w);
+    go_round(w, wait_ms);
+    for (uint32_t i = 0; i < STEP_EXTRA_ROUNDS && !can_rest(w); i++)
+        go_round(w, 0);
     mqbx_worker_leave(w);
 }
 
 int64_t mqbx_worker_timeout_ms(struct worker *w)
 {
-    if (w->loop.has_fresh_polls)
-        return 0;
-    uv_update_time(&w->loop.uv);
-    return uv_backend_timeout(&w->loop.uv);
+    int64_t loop_ms = mqbx_loop_timeout_ms(&w->loop);
+    int64_t rest = can_rest(w) ? rest_ms(w) : 0;
+    return rest < 0 || (loop_ms >= 0 && loop_ms < rest) ? loop_ms : rest;
 }

@@ -48,23 +48,17 @@ struct worker {
     struct engine *engine; /* NULL at the very end of a stop */
     struct carrier carrier;
     struct incoming incoming;
-    uint64_t armed_ms;  /* when the timer is due, UINT64_MAX: it does not run */
     uint32_t next_deal; /* counts the connections dealt to the workers in turn */
     bool is_in_turn;
     bool is_restless; /* has more to do, must not sleep */
     bool is_stopping; /* clients were told to go */
     bool is_drained;  /* and all are gone */
-    uv_prepare_t prepare;
-    uv_check_t check;
-    uv_idle_t idle;   /* runs while restless: makes the loop poll without waiting */
-    uv_timer_t timer; /* the engine's */
-    uv_timer_t limit; /* of one step of a host that drives */
+    bool is_leaving;  /* its thread ends after this round */
     struct call *ran; /* done at the end of this turn */
 
     /* from any thread */
     char padding[64]; /* what others write does not share a line with the above */
     struct inbox inbox;
-    uv_async_t wake;
     struct atomic_u64 runner; /* the thread that is running it, 0: none */
     pthread_mutex_t calls_lock;
     pthread_cond_t calls_done;
@@ -96,17 +90,17 @@ bool mqbx_worker_is_here(const struct worker *w);
 
 /* --- worker.c: [its thread] --- */
 
-int mqbx_worker_open_handles(struct worker *w); /* 0 or a negative errno */
-void mqbx_worker_close_handles(struct worker *w);
+int mqbx_worker_open_loop(struct worker *w); /* 0 or a negative errno */
+void mqbx_worker_run(struct worker *w);      /* until it is leaving */
 void mqbx_worker_open_turn(struct worker *w);
 void mqbx_worker_turn(struct worker *w);
-bool mqbx_worker_rest(struct worker *w); /* before waiting; true: it may */
 void mqbx_worker_take_link(struct worker *w, struct link *l);
 void mqbx_worker_deal_link(void *worker, struct link *l); /* an acceptor_fn */
 void mqbx_worker_empty_inbox(struct worker *w);           /* gives all items to the engine */
 void mqbx_worker_dispose(struct worker *w); /* throws away what the engine will not see */
 
-/* Without a thread: one step of at most wait_ms, -1 without limit. */
+/* Without a thread: one step of at most wait_ms, -1 without limit. Leaves everything so that the
+ * host can wait for it. */
 void mqbx_worker_step(struct worker *w, int64_t wait_ms);
 int64_t mqbx_worker_timeout_ms(struct worker *w);
 

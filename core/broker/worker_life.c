@@ -100,19 +100,14 @@ static mqb_err cannot_start(const struct worker *w, const char *call, int err, s
 
 mqb_err mqbx_worker_open(struct worker *w, struct io_error *e)
 {
-    int err = mqbx_loop_init(&w->loop, w->set->options.alloc);
+    int err = mqbx_worker_open_loop(w);
     if (err != 0)
-        return cannot_start(w, "uv_loop_init", err, e);
+        return cannot_start(w, "opening its loop", err, e);
     w->loop.log = seam_log;
-    err = mqbx_worker_open_handles(w);
-    if (err != 0) {
-        mqbx_loop_fini(&w->loop);
-        return cannot_start(w, "uv_async_init", err, e);
-    }
     mqbx_carrier_init(&w->carrier, w->set->options.alloc);
     mqbx_inbox_init(&w->inbox);
     w->incoming = (struct incoming){0};
-    w->is_in_turn = w->is_restless = w->is_stopping = w->is_drained = false;
+    w->is_in_turn = w->is_restless = w->is_stopping = w->is_drained = w->is_leaving = false;
     w->next_deal = w->index;
     w->is_open = true;
     if (open_engine(w, e) == MQB_OK)
@@ -157,7 +152,7 @@ static void *run_thread(void *arg)
     struct worker *w = arg;
     set_name(w);
     mqbx_worker_enter(w);
-    uv_run(&w->loop.uv, UV_RUN_DEFAULT);
+    mqbx_worker_run(w);
     mqbx_worker_leave(w);
     return NULL;
 }
@@ -190,10 +185,10 @@ mqb_err mqbx_worker_spawn(struct worker *w, struct io_error *e)
 /* --- down --------------------------------------------------------------------------------------
  */
 
-static void leave_loop(struct worker *w, void *arg)
+static void leave(struct worker *w, void *arg)
 {
     (void)arg;
-    mqbx_worker_close_handles(w);
+    w->is_leaving = true;
 }
 
 static void send_call(struct worker *w, struct call *c)
@@ -201,21 +196,16 @@ static void send_call(struct worker *w, struct call *c)
     pthread_mutex_lock(&w->calls_lock);
     c->next = w->calls;
     w->calls = c;
-    uv_async_send(&w->wake);
+    mqbx_loop_wake(&w->loop);
     pthread_mutex_unlock(&w->calls_lock);
 }
 
-/* With its handles closed the loop has nothing left to wait for, and the thread ends. */
 void mqbx_worker_close(struct worker *w)
 {
-    struct call farewell = {.fn = leave_loop};
     if (w->has_thread) {
-        send_call(w, &farewell);
+        mqbx_worker_call(w, leave, NULL);
         pthread_join(w->thread, NULL);
         w->has_thread = false;
-        w->ran = NULL;
-    } else {
-        leave_loop(w, NULL);
     }
     mqbx_loop_fini(&w->loop);
     mqbx_carrier_fini(&w->carrier);
@@ -228,7 +218,7 @@ void mqbx_worker_close(struct worker *w)
 void mqbx_worker_push(struct worker *w, struct chunk *ch)
 {
     if (mqbx_inbox_push(&w->inbox, &ch->head))
-        uv_async_send(&w->wake);
+        mqbx_loop_wake(&w->loop);
 }
 
 static void call_here(struct worker *w, void (*fn)(struct worker *w, void *arg), void *arg)
@@ -237,7 +227,6 @@ static void call_here(struct worker *w, void (*fn)(struct worker *w, void *arg),
     uv_update_time(&w->loop.uv);
     fn(w, arg);
     mqbx_worker_turn(w);
-    mqbx_worker_rest(w);
     mqbx_worker_leave(w);
 }
 

@@ -421,7 +421,7 @@ mqb_err mqbx_workers_set_settings(struct workers *w, struct settings *s)
 
 int mqbx_workers_fd(const struct workers *w)
 {
-    return uv_backend_fd(&w->worker[0]->loop.uv);
+    return mqbx_loop_fd(&w->worker[0]->loop);
 }
 
 int64_t mqbx_workers_timeout_ms(const struct workers *w)

@@ -122,7 +122,8 @@ static void on_readable(uv_poll_t *poll, int status, int events);
 
 static void watch(struct acceptor *ac)
 {
-    mqbx_loop_poll_start(&ac->poll, LINK_READ, on_readable);
+    uv_poll_start(&ac->poll, UV_READABLE, on_readable);
+    ac->loop->has_fresh_polls = true;
 }
 
 static void pause_accepting(struct acceptor *ac, int error)

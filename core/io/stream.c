@@ -17,14 +17,14 @@ enum { PARTS_AT_ONCE = 64, DRAIN_MAX_BYTES = 64 * 1024 };
  */
 
 struct stream *mqbx_stream_new(const struct alloc *a, size_t header, int fd, struct origin *origin,
-                               const struct address *peer, const struct link_ops *ops)
+                               const struct address *peer, const struct stream_ops *ops)
 {
     char text[ADDRESS_TEXT_MAX];
     size_t text_size = mqbx_address_text(peer, text) + 1;
     struct stream *s = mqbx_zalloc(a, header + text_size);
     if (!s)
         return NULL;
-    s->link.ops = ops;
+    s->link.ops = &ops->link;
     s->origin = mqbx_origin_ref(origin);
     s->fd = fd;
     s->size = (uint16_t)(header + text_size);
@@ -45,37 +45,70 @@ void mqbx_stream_free(struct stream *s)
 void mqbx_stream_disown(struct stream *s)
 {
     struct origin *origin = s->origin;
-    if (s->poll)
-        mqbx_loop_poll_free(s->poll);
+    if (s->watch.loop)
+        mqbx_watch_stop(&s->watch, s->fd);
     mqbx_atomic_add32(&origin->tally->open, UINT32_MAX);
     mqbx_free(origin->alloc, s, s->size);
     mqbx_origin_unref(origin);
 }
 
-bool mqbx_stream_attach(struct stream *s, struct io_loop *loop)
+/* --- readiness ---------------------------------------------------------------------------------
+ */
+
+bool mqbx_stream_attach(struct link *l, void *loop)
 {
-    if (s->poll) /* its home is the worker that accepted it: it never left */
+    struct stream *s = mqbx_container(l, struct stream, link);
+    if (s->watch.loop) /* its home is the worker that accepted it: it never left */
         return true;
-    s->poll = mqbx_loop_poll_new(loop, s->fd, s);
-    s->wanted = s->armed = 0;
+    s->wanted = s->needed = 0;
     s->is_drained = false;
-    return s->poll != NULL;
+    s->armed = LINK_READ; /* what the engine will want next */
+    return mqbx_watch_start(&s->watch, loop, s->fd);
 }
 
-void mqbx_stream_detach(struct stream *s)
+void mqbx_stream_detach(struct link *l)
 {
-    if (s->poll)
-        mqbx_loop_poll_free(s->poll);
-    s->poll = NULL;
-    s->wanted = s->armed = 0;
+    struct stream *s = mqbx_container(l, struct stream, link);
+    if (s->watch.loop)
+        mqbx_watch_stop(&s->watch, s->fd);
+    s->wanted = s->needed = s->armed = 0;
 }
 
-void mqbx_stream_arm(struct stream *s, uint32_t events, uv_poll_cb fn)
+static void arm(struct stream *s, uint32_t events)
 {
-    if (!s->poll || s->armed == events)
+    if (s->armed == events)
         return;
     s->armed = (uint8_t)events;
-    mqbx_loop_poll_start(s->poll, events, fn);
+    mqbx_watch_change(&s->watch, s->fd, events);
+}
+
+/* Reading is often stopped and resumed before anything comes: the socket stays watched for it until
+ * something does. Not so writing, for which a socket is ready at once. */
+void mqbx_stream_need(struct stream *s, uint32_t events)
+{
+    s->needed = (uint8_t)events;
+    if (s->watch.loop)
+        arm(s, events | (s->armed & LINK_READ));
+}
+
+void mqbx_stream_on_ready(struct watch *w, uint32_t events, bool is_broken)
+{
+    struct stream *s = mqbx_container(w, struct stream, watch);
+    const struct stream_ops *ops = mqbx_container(s->link.ops, const struct stream_ops, link);
+    if (is_broken)
+        events = LINK_READ | LINK_WRITE;
+    if (events & LINK_READ)
+        s->is_drained = false;
+    if (is_broken || (events & ~(uint32_t)s->needed))
+        arm(s, s->needed);
+    if (events & s->needed)
+        ops->ready(s, events & s->needed);
+}
+
+void mqbx_stream_report(struct stream *s, uint32_t events)
+{
+    struct io_loop *loop = s->watch.loop;
+    loop->ready(loop->ctx, &s->link, events);
 }
 
 void mqbx_stream_facts(const struct stream *s, struct link_facts *out)
@@ -90,7 +123,7 @@ void mqbx_stream_facts(const struct stream *s, struct link_facts *out)
 
 static int64_t give_up(struct stream *s)
 {
-    s->error = errno;
+    s->error = (uint16_t)errno;
     s->is_over = true;
     return LINK_ERROR;
 }
@@ -199,27 +232,10 @@ static int64_t plain_write(struct link *l, const struct bytes *parts, uint32_t c
     return taken;
 }
 
-/* Nothing of the stream may be touched after `ready`: the engine may have closed it. */
-static void plain_ready(uv_poll_t *poll, int status, int events)
-{
-    struct stream *s = poll->data;
-    struct io_loop *loop = mqbx_loop_of(poll);
-    uint32_t ready =
-        ((events & UV_READABLE) ? LINK_READ : 0u) | ((events & UV_WRITABLE) ? LINK_WRITE : 0u);
-    if (status < 0) {
-        /* libuv has stopped the poll: the next read or write finds out why */
-        s->armed = 0;
-        ready = s->wanted;
-    }
-    if (ready & LINK_READ)
-        s->is_drained = false;
-    loop->ready(loop->ctx, &s->link, ready);
-}
-
 static void plain_want(struct link *l, uint32_t events)
 {
     of(l)->wanted = (uint8_t)events;
-    mqbx_stream_arm(of(l), events, plain_ready);
+    mqbx_stream_need(of(l), events);
 }
 
 static void plain_close(struct link *l)
@@ -228,29 +244,23 @@ static void plain_close(struct link *l)
     mqbx_stream_free(of(l));
 }
 
-static void plain_detach(struct link *l)
-{
-    mqbx_stream_detach(of(l));
-}
-
-static bool plain_attach(struct link *l, void *loop)
-{
-    return mqbx_stream_attach(of(l), loop);
-}
-
 static void plain_facts(const struct link *l, struct link_facts *out)
 {
     mqbx_stream_facts(mqbx_container(l, const struct stream, link), out);
 }
 
-static const struct link_ops plain_ops = {
-    .read = plain_read,
-    .write = plain_write,
-    .want = plain_want,
-    .close = plain_close,
-    .detach = plain_detach,
-    .attach = plain_attach,
-    .facts = plain_facts,
+static const struct stream_ops plain_ops = {
+    .link =
+        {
+            .read = plain_read,
+            .write = plain_write,
+            .want = plain_want,
+            .close = plain_close,
+            .detach = mqbx_stream_detach,
+            .attach = mqbx_stream_attach,
+            .facts = plain_facts,
+        },
+    .ready = mqbx_stream_report,
 };
 
 struct link *mqbx_link_new(const struct alloc *a, int fd, struct origin *origin,

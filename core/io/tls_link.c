@@ -40,30 +40,21 @@ static uint32_t translate(const struct tls_link *t, uint32_t wanted)
            ((wanted & LINK_WRITE) ? t->write_needs : 0u);
 }
 
-static void tls_ready(uv_poll_t *poll, int status, int events)
+static void tls_ready(struct stream *s, uint32_t socket)
 {
-    struct tls_link *t = poll->data;
-    struct io_loop *loop = mqbx_loop_of(poll);
-    uint32_t socket =
-        ((events & UV_READABLE) ? LINK_READ : 0u) | ((events & UV_WRITABLE) ? LINK_WRITE : 0u);
-    if (status < 0) {
-        t->stream.armed = 0; /* see plain_ready */
-        socket = LINK_READ | LINK_WRITE;
-    }
+    const struct tls_link *t = mqbx_container(s, struct tls_link, stream);
     uint32_t ready = 0;
-    if ((t->stream.wanted & LINK_READ) && (socket & t->read_needs))
+    if ((s->wanted & LINK_READ) && (socket & t->read_needs))
         ready |= LINK_READ;
-    if ((t->stream.wanted & LINK_WRITE) && (socket & t->write_needs))
+    if ((s->wanted & LINK_WRITE) && (socket & t->write_needs))
         ready |= LINK_WRITE;
-    if (socket & LINK_READ)
-        t->stream.is_drained = false;
     if (ready)
-        loop->ready(loop->ctx, &t->stream.link, ready);
+        mqbx_stream_report(s, ready);
 }
 
 static void arm(struct tls_link *t)
 {
-    mqbx_stream_arm(&t->stream, translate(t, t->stream.wanted), tls_ready);
+    mqbx_stream_need(&t->stream, translate(t, t->stream.wanted));
 }
 
 static void tls_want(struct link *l, uint32_t events)
@@ -78,9 +69,9 @@ static void tls_want(struct link *l, uint32_t events)
 static void log_failure(const struct tls_link *t)
 {
     const struct stream *s = &t->stream;
-    if (!s->poll)
+    struct io_loop *loop = s->watch.loop;
+    if (!loop)
         return;
-    struct io_loop *loop = mqbx_loop_of(s->poll);
     struct link_facts facts;
     mqbx_stream_facts(s, &facts);
     struct log_event event = {
@@ -271,16 +262,6 @@ static void tls_close(struct link *l)
     mqbx_stream_free(&t->stream);
 }
 
-static void tls_detach(struct link *l)
-{
-    mqbx_stream_detach(&of(l)->stream);
-}
-
-static bool tls_attach(struct link *l, void *loop)
-{
-    return mqbx_stream_attach(&of(l)->stream, loop);
-}
-
 static void tls_facts(const struct link *l, struct link_facts *out)
 {
     const struct tls_link *t = mqbx_container(l, const struct tls_link, stream.link);
@@ -298,14 +279,18 @@ static void tls_facts(const struct link *l, struct link_facts *out)
     }
 }
 
-static const struct link_ops tls_ops = {
-    .read = tls_read,
-    .write = tls_write,
-    .want = tls_want,
-    .close = tls_close,
-    .detach = tls_detach,
-    .attach = tls_attach,
-    .facts = tls_facts,
+static const struct stream_ops tls_ops = {
+    .link =
+        {
+            .read = tls_read,
+            .write = tls_write,
+            .want = tls_want,
+            .close = tls_close,
+            .detach = mqbx_stream_detach,
+            .attach = mqbx_stream_attach,
+            .facts = tls_facts,
+        },
+    .ready = tls_ready,
 };
 
 /* Set on the connection, not on the context, which may be the host's. */

@@ -35,6 +35,11 @@ void Loop::take_ready(void *ctx, struct link *l, uint32_t events)
         self->ready.push_back({l, events});
 }
 
+void Loop::take_wake(void *ctx)
+{
+    static_cast<Loop *>(ctx)->wakes++;
+}
+
 void Loop::take_log(void *ctx, const struct log_event *ev)
 {
     std::string line = std::string(ev->module) + ": " + ev->event;

@@ -44,6 +44,7 @@ class Loop
     struct io_loop loop;
     std::vector<Readiness> ready;
     std::vector<std::string> log;
+    unsigned wakes = 0;
     std::function<void(struct link *, uint32_t)> on_ready; // in place of recording
 
     Loop()
@@ -51,6 +52,7 @@ class Loop
         test_alloc_init(&memory);
         EXPECT_EQ(mqbx_loop_init(&loop, &memory.alloc), 0);
         loop.ready = take_ready;
+        loop.woken = take_wake;
         loop.log = take_log;
         loop.ctx = this;
     }
@@ -67,7 +69,7 @@ class Loop
     }
     void turn()
     {
-        uv_run(&loop.uv, UV_RUN_NOWAIT);
+        mqbx_loop_round(&loop, 0);
     }
     // Goes round until it is so; false when the deadline passed.
     bool turn_until(const std::function<bool()> &is_so);
@@ -76,6 +78,7 @@ class Loop
 
   private:
     static void take_ready(void *ctx, struct link *l, uint32_t events);
+    static void take_wake(void *ctx);
     static void take_log(void *ctx, const struct log_event *ev);
 };
 
