@@ -15,7 +15,9 @@ import time
 import mqtt
 from mqtt import T
 
-DEADLINE = 5.0 * float(os.environ.get("MQB_TEST_SLOWNESS", "1"))
+SLOWNESS = float(os.environ.get("MQB_TEST_SLOWNESS", "1"))
+DEADLINE = 5.0 * SLOWNESS  # for what must come
+LATE = 2.0 * SLOWNESS  # by how much what is due at a certain time may come later
 
 
 class Closed(AssertionError):

@@ -115,7 +115,7 @@ def test_server_reference(configured):
     configured(4, **settings).refused(connect("c"), 3)
 
 
-EXPIRING = {"session.expiry_v3": "2s", "message.expiry": "1s"}
+EXPIRING = {"session.expiry_v3": "3s", "message.expiry": "1s"}
 
 
 @timed
@@ -128,7 +128,7 @@ def test_session_expires_after_the_configured_time(configured):
     client = client.reconnect()
     assert client.connack.session_present
     client.disconnect()
-    let_pass(3.5)
+    let_pass(4.5)
     assert not client.reconnect().connack.session_present
 
 

@@ -3,7 +3,7 @@
 
 import time
 
-from client import let_pass
+from client import LATE, let_pass
 from conftest import timed
 from mqtt import T
 from test_v311_connect import watch, will
@@ -16,7 +16,7 @@ def test_MQTT_3_1_2_24_silent_client_is_disconnected(v311):
     client = v311.connect(keep_alive=1, will=will(v311))
     since = time.monotonic()
     client.expect_eof()
-    assert 1.4 < time.monotonic() - since < 3.5
+    assert 1.4 < time.monotonic() - since < 1.5 + LATE
     watcher.message(v311.topic("w"), b"w")
 
 
@@ -24,8 +24,8 @@ def test_MQTT_3_1_2_24_silent_client_is_disconnected(v311):
 def test_pings_keep_the_connection(v311):
     """A client that pings in time stays; without keep alive silence is allowed."""
     client, silent = v311.connect(keep_alive=1), v311.connect(keep_alive=0)
-    for _ in range(4):
-        let_pass(0.8)
+    for _ in range(6):
+        let_pass(0.5)
         client.ping()
     silent.ping()
 

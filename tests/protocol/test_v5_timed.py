@@ -5,7 +5,7 @@ own."""
 import time
 
 import mqtt
-from client import let_pass, payloads
+from client import LATE, let_pass, payloads
 from conftest import timed
 from mqtt import T
 from test_v5_will import watch, will
@@ -18,7 +18,7 @@ def test_MQTT_3_1_2_22_silent_client_is_disconnected(v5):
     client = v5.connect(keep_alive=1, will=will(v5))
     since = time.monotonic()
     client.expect_disconnect(0x8D)
-    assert 1.4 < time.monotonic() - since < 3.5
+    assert 1.4 < time.monotonic() - since < 1.5 + LATE
     watcher.message(v5.topic("w"), b"w")
 
 
@@ -29,7 +29,7 @@ def test_MQTT_3_2_2_22_client_s_keep_alive_counts_without_a_server_one(v5):
     assert "server_keep_alive" not in client.connack.props
     since = time.monotonic()
     client.expect_disconnect(0x8D)
-    assert 2.9 < time.monotonic() - since < 4.9
+    assert 2.9 < time.monotonic() - since < 3 + LATE
 
 
 @timed
@@ -37,13 +37,13 @@ def test_any_packet_keeps_the_connection_alive(v5):
     """PINGREQ, PUBLISH and acknowledgements within the time: still there after three intervals."""
     client = v5.connect(keep_alive=1)
     client.subscribe(v5.topic("a"), qos=1)
-    for i in range(4):
-        let_pass(0.8)
+    for i in range(6):
+        let_pass(0.5)
         if i % 2:
             client.ping()
         else:
             client.publish(v5.topic("b"))
-    let_pass(0.8)
+    let_pass(0.5)
     client.ping()
 
 
@@ -57,7 +57,7 @@ def test_half_a_packet_does_not_keep_the_connection_alive(v5):
         for i in range(len(packet) - 1):
             client.send(packet[i : i + 1])
             let_pass(0.2)
-            assert time.monotonic() - since < 6, "still connected"
+            assert time.monotonic() - since < 4 + LATE, "still connected"
     except ConnectionError:
         pass
     assert time.monotonic() - since > 1.4
@@ -238,7 +238,7 @@ def test_will_delay_is_waited_for(v5):
     client.drop()
     since = time.monotonic()
     watcher.message(v5.topic("w"), b"w")
-    assert 1.8 < time.monotonic() - since < 4.5
+    assert 1.8 < time.monotonic() - since < 2 + LATE
 
 
 @timed
@@ -249,7 +249,7 @@ def test_will_comes_when_the_session_ends_before_the_delay(v5):
     client.drop()
     since = time.monotonic()
     watcher.message(v5.topic("w"), b"w")
-    assert 0.8 < time.monotonic() - since < 3.5
+    assert 0.8 < time.monotonic() - since < 1 + LATE
 
 
 @timed
