@@ -245,7 +245,7 @@ MQB_API mqb_err mqb_broker_start(mqb_broker *b);
 MQB_API mqb_err mqb_broker_stop(mqb_broker *b, int64_t grace_ms);
 
 /* [owner][blocking] Stops with no grace if it still runs. NULL is fine. Handles that are still open
- * are freed with it; messages the host holds live on. */
+ * are freed with it; messages the host holds live on. In a callback it does nothing. */
 MQB_API void mqb_broker_free(mqb_broker *b);
 
 /* [owner][blocking] Takes a new configuration, all or nothing. Listeners of the configuration are

@@ -210,8 +210,8 @@ void mqb_broker_free(mqb_broker *b)
 {
     if (b == NULL)
         return;
-    if (mqbx_atomic_load32(&b->state) == BROKER_RUNNING)
-        (void)mqb_broker_stop(b, 0);
+    if (mqbx_atomic_load32(&b->state) == BROKER_RUNNING && mqb_broker_stop(b, 0) == MQB_ESTATE)
+        return; /* in a callback: the thread that would be joined is this one */
     fini(b);
 }
 

@@ -183,6 +183,7 @@ TEST_F(Api, OwnerCallsAreRefusedInCallbacks)
         o.topic = mqb_str_of("y");
         mqb_client client;
         EXPECT_EQ(MQB_ESTATE, mqb_broker_stop(broker, 0));
+        mqb_broker_free(broker); // must not: it would free itself from under this call
         EXPECT_EQ(MQB_ESTATE, mqb_broker_reload(broker, nullptr));
         EXPECT_EQ(MQB_ESTATE, mqb_publish_wait(broker, &o, -1));
         EXPECT_EQ(MQB_ESTATE, mqb_client_find_wait(broker, 0, "x", &client, nullptr));
