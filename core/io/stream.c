@@ -176,15 +176,18 @@ int64_t mqbx_stream_send(struct stream *s, const void *ptr, size_t len)
 }
 
 /* Closing a socket with unread bytes resets the connection, and the reset can overtake the last
- * packet we sent. So what has come is read first. */
+ * packet we sent. So what has come is read first, unless the last read took everything. */
 void mqbx_stream_drain(struct stream *s)
 {
     char waste[4096];
     size_t total = 0;
-    ssize_t n = 0;
-    while (!s->is_over && total < DRAIN_MAX_BYTES &&
-           (n = recv(s->fd, waste, sizeof(waste), 0)) == (ssize_t)sizeof(waste))
-        total += (size_t)n;
+    ssize_t n = sizeof(waste);
+    if (s->is_over || s->is_drained)
+        return;
+    while (n == (ssize_t)sizeof(waste) && total < DRAIN_MAX_BYTES) {
+        n = recv(s->fd, waste, sizeof(waste), 0);
+        total += sizeof(waste);
+    }
 }
 
 /* --- the plain link ----------------------------------------------------------------------------
