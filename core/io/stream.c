@@ -5,6 +5,8 @@
 #include "io/stream.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -109,6 +111,18 @@ void mqbx_stream_report(struct stream *s, uint32_t events)
 {
     struct io_loop *loop = s->watch.loop;
     loop->ready(loop->ctx, &s->link, events);
+}
+
+/* One-shot: the kernel goes back to delaying by itself. Not a TCP socket: it says no, which does
+ * not matter. */
+void mqbx_stream_hurry(const struct stream *s)
+{
+#ifdef TCP_QUICKACK
+    int on = 1;
+    (void)setsockopt(s->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
+#else
+    (void)s;
+#endif
 }
 
 void mqbx_stream_facts(const struct stream *s, struct link_facts *out)
@@ -247,6 +261,11 @@ static void plain_close(struct link *l)
     mqbx_stream_free(of(l));
 }
 
+static void plain_hurry(struct link *l)
+{
+    mqbx_stream_hurry(mqbx_container(l, struct stream, link));
+}
+
 static void plain_facts(const struct link *l, struct link_facts *out)
 {
     mqbx_stream_facts(mqbx_container(l, const struct stream, link), out);
@@ -262,6 +281,7 @@ static const struct stream_ops plain_ops = {
             .detach = mqbx_stream_detach,
             .attach = mqbx_stream_attach,
             .facts = plain_facts,
+            .hurry = plain_hurry,
         },
     .ready = mqbx_stream_report,
 };

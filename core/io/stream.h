@@ -57,6 +57,7 @@ void mqbx_stream_detach(struct link *l);
 void mqbx_stream_need(struct stream *s, uint32_t events);
 /* Tells the engine, which may close the link in return: nothing of it may be touched afterwards. */
 void mqbx_stream_report(struct stream *s, uint32_t events);
+void mqbx_stream_hurry(const struct stream *s); /* acknowledge what was read now */
 void mqbx_stream_facts(const struct stream *s, struct link_facts *out);
 
 /* Bytes (> 0) or a link_result; never SIGPIPE. */

@@ -262,6 +262,11 @@ static void tls_close(struct link *l)
     mqbx_stream_free(&t->stream);
 }
 
+static void tls_hurry(struct link *l)
+{
+    mqbx_stream_hurry(mqbx_container(l, struct stream, link));
+}
+
 static void tls_facts(const struct link *l, struct link_facts *out)
 {
     const struct tls_link *t = mqbx_container(l, const struct tls_link, stream.link);
@@ -289,6 +294,7 @@ static const struct stream_ops tls_ops = {
             .detach = mqbx_stream_detach,
             .attach = mqbx_stream_attach,
             .facts = tls_facts,
+            .hurry = tls_hurry,
         },
     .ready = tls_ready,
 };
