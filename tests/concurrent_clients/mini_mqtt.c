@@ -166,6 +166,11 @@ bool mini_link_fill(struct mini_link *link)
     return true;
 }
 
+void mini_link_take(struct mini_link *link, const void *bytes, size_t len)
+{
+    put(&link->in, bytes, len);
+}
+
 bool mini_link_flush(struct mini_link *link)
 {
     struct mini_queue *q = &link->out;
@@ -383,6 +388,14 @@ void mini_send_ack(struct mini_link *link, enum mini_type type, uint16_t packet_
 {
     put_head(&link->out, type, type == MINI_PUBREL ? 2 : 0, 2);
     put_u16(&link->out, packet_id);
+}
+
+void mini_send_refusal(struct mini_link *link, enum mini_type type, uint16_t packet_id,
+                       uint8_t reason)
+{
+    put_head(&link->out, type, 0, 3);
+    put_u16(&link->out, packet_id);
+    put_u8(&link->out, reason);
 }
 
 void mini_send_subscribe(struct mini_link *link, uint16_t packet_id, const char *filter,

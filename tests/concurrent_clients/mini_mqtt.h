@@ -95,6 +95,9 @@ short mini_link_events(const struct mini_link *link);
 bool mini_link_fill(struct mini_link *link);
 bool mini_link_flush(struct mini_link *link);
 
+/* Bytes that came another way than by mini_link_fill: out of TLS. */
+void mini_link_take(struct mini_link *link, const void *bytes, size_t len);
+
 /* Sends at most so many of the bytes that wait: for packets torn in the middle. */
 void mini_link_flush_some(struct mini_link *link, size_t bytes);
 
@@ -104,6 +107,9 @@ int mini_link_next(struct mini_link *link, struct mini_packet *packet);
 void mini_send_connect(struct mini_link *link, const struct mini_connect *connect);
 void mini_send_publish(struct mini_link *link, const struct mini_publish *publish);
 void mini_send_ack(struct mini_link *link, enum mini_type type, uint16_t packet_id);
+/* 5.0: a PUBACK or PUBREC with a reason code. */
+void mini_send_refusal(struct mini_link *link, enum mini_type type, uint16_t packet_id,
+                       uint8_t reason);
 void mini_send_subscribe(struct mini_link *link, uint16_t packet_id, const char *filter,
                          uint8_t qos);
 void mini_send_bare(struct mini_link *link, enum mini_type type); /* PINGREQ, DISCONNECT */
