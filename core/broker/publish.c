@@ -244,6 +244,7 @@ static mqb_err publish_with_wait(mqb_broker *b, mqb_publish_opts *o, struct wait
     struct waiting_publish *w = mqbx_zalloc(b->alloc, sizeof(*w));
     struct wait *wait = w == NULL ? NULL : mqbx_wait_new(b->alloc);
     mqb_err err = MQB_ENOMEM;
+    *out = NULL;
     if (wait == NULL)
         goto fail;
     *w = (struct waiting_publish){b->alloc, wait, o->done, o->done_arg};

@@ -17,6 +17,9 @@
 #define IN_GROWTH_BYTES                                                                            \
     262144u /* a large packet's buffer grows as its bytes come, by at most this */
 #define CLOSE_GRACE_MS 5000u
+/* The bytes of a packet of which so much is missing show that its sender is alive: a slow link may
+ * take longer for it than the keep alive. */
+#define LARGE_REST_BYTES 1000u
 
 struct conn *mqbx_conn_new(struct engine *e, struct link *l)
 {
@@ -152,6 +155,10 @@ static uint32_t parse(struct engine *e, struct conn *c, const uint8_t *in, uint3
     while (used < len && may_read(e, c)) {
         struct frame f;
         uint8_t reason = RC_SUCCESS;
+        if (c->state == CONN_NEW && in[used] >> 4 != PKT_CONNECT) { /* [MQTT-3.1.0-1] */
+            mqbx_conn_refuse(e, c, RC_PROTOCOL_ERROR, "the first packet is not CONNECT");
+            break;
+        }
         enum frame_status status = mqbx_frame(in + used, len - used, &f, &reason);
         if (status == FRAME_MORE)
             break;
@@ -167,6 +174,7 @@ static uint32_t parse(struct engine *e, struct conn *c, const uint8_t *in, uint3
         if (total > len - used)
             break;
         mqbx_counter_add(&e->metrics.packets_received, 1);
+        c->last_read_ms = e->now.mono_ms; /* [MQTT-3.1.2-22] packets count, not bytes */
         if (!mqbx_packet(e, c, &f, mqbx_bytes(in + used + f.header_len, f.body_len)))
             break;
         used += total;
@@ -199,7 +207,6 @@ static int64_t count_read(struct engine *e, struct conn *c, int64_t n)
     if (n > 0) {
         mqbx_counter_add(&e->metrics.bytes_received, (uint64_t)n);
         c->bytes_in += (uint64_t)n;
-        c->last_read_ms = e->now.mono_ms;
     }
     return n;
 }
@@ -232,6 +239,8 @@ static int64_t read_behind(struct engine *e, struct conn *c)
     if (n <= 0)
         return n;
     c->in.len += (uint32_t)n;
+    if (total > c->in.len + LARGE_REST_BYTES)
+        c->last_read_ms = e->now.mono_ms;
     mqbx_conn_parse_pending(e, c);
     return n;
 }

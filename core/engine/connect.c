@@ -29,7 +29,7 @@ void mqbx_conn_refuse(struct engine *e, struct conn *c, uint8_t reason, const ch
         (c->version != 0 && reason != RC_MALFORMED_PACKET && reason != RC_PROTOCOL_ERROR)) {
         if (c->version != MQTT_V5)
             ack.reason = mqbx_reason_to_v3_connack(reason);
-        mqbx_send_connack(e, c, &ack);
+        (void)mqbx_send_connack(e, c, &ack);
     }
     mqbx_conn_close(e, c);
 }
@@ -113,7 +113,7 @@ static void send_elsewhere(struct engine *e, struct conn *c)
     if (c->version != MQTT_V5)
         ack.reason = mqbx_reason_to_v3_connack(RC_SERVER_UNAVAILABLE);
     mqbx_counter_add(&e->metrics.connections_refused, 1);
-    mqbx_send_connack(e, c, &ack);
+    (void)mqbx_send_connack(e, c, &ack);
     mqbx_conn_close(e, c);
 }
 

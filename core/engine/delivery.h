@@ -89,7 +89,8 @@ void mqbx_send_suback(struct engine *e, struct conn *c, uint16_t packet_id, stru
                       bool is_unsuback);
 void mqbx_send_pingresp(struct engine *e, struct conn *c);
 void mqbx_send_disconnect(struct engine *e, struct conn *c, uint8_t reason, const char *text);
-void mqbx_send_connack(struct engine *e, struct conn *c, const struct connack *p);
+/* False: larger than the client takes, nothing is sent. */
+bool mqbx_send_connack(struct engine *e, struct conn *c, const struct connack *p);
 
 /* --- aliases (alias.c) ---------------------------------------------------------------------- */
 

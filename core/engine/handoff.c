@@ -177,7 +177,7 @@ static void fill_limits(const struct engine *e, struct props *p)
     }
 }
 
-static void send_welcome(struct engine *e, struct conn *c, const struct arrival *a, bool present)
+static bool send_welcome(struct engine *e, struct conn *c, const struct arrival *a, bool present)
 {
     struct connack ack = {.session_present = present};
     struct props *p = &ack.props;
@@ -196,7 +196,7 @@ static void send_welcome(struct engine *e, struct conn *c, const struct arrival 
         p->server_keep_alive_s = (uint16_t)a->keep_alive_s;
         p->response_info = e->settings->response_information;
     }
-    mqbx_send_connack(e, c, &ack); /* [MQTT-3.1.4-5], [MQTT-3.2.0-1] */
+    return mqbx_send_connack(e, c, &ack); /* [MQTT-3.1.4-5], [MQTT-3.2.0-1] */
 }
 
 /* The topic gets its mountpoint, the message its publisher. Out of memory: as if it had none, and
@@ -263,10 +263,16 @@ void mqbx_arrive(struct engine *e, struct arrival *a)
         return;
     }
     enter(e, c, s, a);
-    send_welcome(e, c, a, present);
+    bool is_welcome = send_welcome(e, c, a, present);
+    mqbx_arrival_free(e, a);
+    if (!is_welcome) {
+        mqbx_conn_log(e, c, LOG_WARN, "connection refused", RC_PACKET_TOO_LARGE,
+                      "the client's Maximum Packet Size has no room for CONNACK");
+        mqbx_conn_close(e, c);
+        return;
+    }
     mqbx_conn_log(e, c, LOG_INFO, "client connected", -1, present ? "session resumed" : NULL);
     mqbx_counter_add(&e->metrics.connections_opened, 1);
-    mqbx_arrival_free(e, a);
     mqbx_conn_start_keep_alive(e, c);
     if (present)
         mqbx_window_resend(e, s);

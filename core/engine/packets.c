@@ -117,9 +117,6 @@ bool mqbx_packet(struct engine *e, struct conn *c, const struct frame *f, struct
 {
     if (c->state == CONN_OPEN)
         return open_packet(e, c, f, body);
-    if (f->type == PKT_CONNECT)
-        mqbx_packet_connect(e, c, body, f->flags);
-    else /* [MQTT-3.1.0-1] */
-        mqbx_conn_refuse(e, c, RC_PROTOCOL_ERROR, "the first packet is not CONNECT");
+    mqbx_packet_connect(e, c, body, f->flags);
     return true;
 }

@@ -269,15 +269,17 @@ void mqbx_send_disconnect(struct engine *e, struct conn *c, uint8_t reason, cons
         send_built(e, c, &w);
 }
 
-void mqbx_send_connack(struct engine *e, struct conn *c, const struct connack *p)
+bool mqbx_send_connack(struct engine *e, struct conn *c, const struct connack *p)
 {
     struct writer w = mqbx_writer(e->scratch, SCRATCH_BYTES);
     mqbx_write_connack(&w, c->version, p);
-    if ((p->props.has & HAS_REASON_STRING) && w.len > c->max_packet_bytes) { /* [MQTT-3.2.2-19] */
-        struct connack shorter = *p;
-        shorter.props.has &= ~(uint32_t)HAS_REASON_STRING;
-        mqbx_send_connack(e, c, &shorter);
-        return;
+    if (w.len <= c->max_packet_bytes) {
+        send_built(e, c, &w);
+        return true;
     }
-    send_built(e, c, &w);
+    if (!(p->props.has & HAS_REASON_STRING)) /* [MQTT-3.1.2-24] */
+        return false;
+    struct connack shorter = *p; /* [MQTT-3.2.2-19] */
+    shorter.props.has &= ~(uint32_t)HAS_REASON_STRING;
+    return mqbx_send_connack(e, c, &shorter);
 }
