@@ -137,7 +137,8 @@ static double match_ns(struct index *ix, const struct texts *topics, uint32_t ro
 
 static struct subscriber subscriber_of(const char *owners, uint32_t i)
 {
-    return (struct subscriber){.owner = (void *)(uintptr_t)&owners[i], .order = i & INT32_MAX, .qos = 1};
+    return (struct subscriber){
+        .owner = (void *)(uintptr_t)&owners[i], .order = i & INT32_MAX, .qos = 1};
 }
 
 static struct index *fill(const struct texts *filters, uint32_t cache_slots, const char *owners)
@@ -290,6 +291,19 @@ static double take_ns(struct retained *r, const char *filter, uint32_t *values)
     return took / (*values ? *values : 1);
 }
 
+static double take_exact_ns(struct retained *r, const struct texts *topics)
+{
+    double from = now_ns();
+    for (uint32_t i = 0; i < topics->count; i++) {
+        struct retained_cursor c = {0};
+        struct msg *m = NULL;
+        mqbx_retained_take(r, 0, topics->bytes[i], UINT64_MAX, 0, &c, &m, 1);
+        mqbx_msg_unref(m);
+        mqbx_retained_cursor_fini(&c);
+    }
+    return (now_ns() - from) / topics->count;
+}
+
 static void bench_retained(uint32_t count)
 {
     static const char payload[64] = "x";
@@ -305,10 +319,10 @@ static void bench_retained(uint32_t count)
     double put = put_ns(r, &topics, payload, sizeof(payload));
     double bytes = (double)(live_bytes - before) / count;
     double again = put_ns(r, &topics, payload, sizeof(payload));
-    uint32_t all, one, last;
+    uint32_t all, site;
     double take_all = take_ns(r, "#", &all);
-    double take_site = take_ns(r, "site/7/dev/+", &one);
-    double take_one = take_ns(r, "site/7/dev/7", &last);
+    double take_site = take_ns(r, "site/7/dev/+", &site);
+    double take_one = take_exact_ns(r, &topics);
     double clear = put_ns(r, &topics, NULL, 0);
     printf("%9u  %7.0f  %7.0f  %7.0f  %7.0f  %9.0f  %9.0f  %9.0f\n", count, put, again, clear,
            bytes, take_all, take_site, take_one);

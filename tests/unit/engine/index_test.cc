@@ -14,6 +14,12 @@
 #include "shim/test_alloc.h"
 #include "topics.hpp"
 
+#include "shim/begin.hpp"
+
+#include "engine/index_walk.h"
+
+#include "shim/end.hpp"
+
 namespace
 {
 
@@ -347,6 +353,58 @@ TEST_F(Index, FewSubscribersComingAndGoing)
             ASSERT_EQ(numbers("f"), Numbers(there.begin(), there.end()));
         }
     }
+}
+
+TEST_F(Index, OrderHoldsWhenTheLastHasGone)
+{
+    make(0);
+    for (uint32_t n : {1u, 5u, 9u})
+        insert("f", subscriber_of(n));
+    EXPECT_EQ(numbers("f"), (Numbers{1, 5, 9}));
+    remove("f", 9);
+    insert("f", subscriber_of(2));
+    EXPECT_EQ(numbers("f"), (Numbers{1, 2, 5}));
+}
+
+/* The map finds a level by 32 bits of its key: levels that share them must not be taken for each
+ * other. */
+TEST(IndexTree, LevelsWithTheSameTag)
+{
+    struct index_memory mem = {};
+    mem.alloc = &mqbx_alloc_libc;
+    struct tree tree;
+    struct index_walk walk = {};
+    mqbx_tree_init(&tree, &mem);
+    uint32_t root = mqbx_tree_add_literal(&tree, 0, 7);
+    std::map<uint32_t, uint32_t> level_by_tag;
+    uint32_t pairs = 0;
+    for (uint32_t i = 0; i < 400000; i++) {
+        std::string level = std::to_string(i);
+        uint64_t hash = mqbx_level_hash(KEY, bytes_of(level));
+        auto [there, is_new] = level_by_tag.emplace(mqbx_tree_tag(root, hash), i);
+        if (is_new)
+            continue;
+        std::string other = std::to_string(there->second);
+        uint32_t id = mqbx_tree_add_literal(&tree, root, hash);
+        struct subscriber s = subscriber_of(1);
+        mqbx_subscribers_add(&mqbx_tree_node(&tree, id)->subscribers, &mem, &s);
+        ASSERT_TRUE(mqbx_index_walk(&walk, &mem, &tree, root, KEY, bytes_of(other)));
+        EXPECT_EQ(walk.matched_count, 0u) << other << " is not " << level;
+        uint32_t second = mqbx_tree_add_literal(&tree, root, mqbx_level_hash(KEY, bytes_of(other)));
+        ASSERT_NE(second, id);
+        mqbx_subscribers_add(&mqbx_tree_node(&tree, second)->subscribers, &mem, &s);
+        for (const auto &[text, node] :
+             {std::make_pair(level, id), std::make_pair(other, second)}) {
+            ASSERT_TRUE(mqbx_index_walk(&walk, &mem, &tree, root, KEY, bytes_of(text)));
+            ASSERT_EQ(walk.matched_count, 1u);
+            EXPECT_EQ(walk.matched[0], node);
+        }
+        pairs++;
+    }
+    EXPECT_GT(pairs, 4u);
+    mqbx_index_walk_fini(&walk, &mem);
+    mqbx_tree_fini(&tree);
+    EXPECT_EQ(mem.bytes, 0u);
 }
 
 TEST_F(Index, GivesItsMemoryBack)

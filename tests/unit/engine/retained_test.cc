@@ -334,6 +334,26 @@ TEST_F(Retained, CursorGivenUpOnTheWayHoldsNothing)
     EXPECT_NE(cursor.c.held, nullptr);
 }
 
+/* The cursor stands behind a value that was looked at, not answered, and that goes at once. */
+TEST_F(Retained, CursorsTextOutlivesTheValue)
+{
+    put("site/1/000/alarm", "!");
+    for (int i = 100; i < 999; i++)
+        put("site/1/" + std::to_string(i) + "/state", "x");
+    struct retained_cursor c = {};
+    struct msg *m = nullptr;
+    ASSERT_EQ(mqbx_retained_take(r, 0, bytes_of("site/1/+/alarm"), NEWEST, 0, &c, &m, 2), 1u);
+    mqbx_msg_unref(m);
+    ASSERT_FALSE(c.is_done);
+    for (int i = 100; i < 999; i++)
+        put("site/1/" + std::to_string(i) + "/state", "");
+    put("site/1/000/alarm", "");
+    std::string last = text(c.last);
+    EXPECT_EQ(last.substr(0, 7), "site/1/");
+    EXPECT_EQ(last.substr(10), "/state");
+    mqbx_retained_cursor_fini(&c);
+}
+
 TEST_F(Retained, SkipsWhatCannotBeSelected)
 {
     for (int i = 0; i < 1000; i++) {
@@ -363,6 +383,29 @@ TEST_F(Retained, ExpiredValuesAreNotAnsweredAndGo)
     EXPECT_EQ(mqbx_retained_count(r), 2u);
     EXPECT_EQ(topics_of("#"), Texts{"keeps"});
     EXPECT_EQ(mqbx_retained_count(r), 1u);
+}
+
+/* Blocks join under the walk that empties them: it must go on at the right entry. */
+TEST_F(Retained, ExpiredValuesAmongOthers)
+{
+    std::mt19937 random(unsigned(test_seed(8)));
+    for (bool by_sweep : {false, true}) {
+        std::set<std::string> keep;
+        for (int i = 0; i < 6000; i++) {
+            std::string topic = "site/1/" + std::to_string(i);
+            expiry_s = random() % 10 ? 5 : MSG_NEVER_EXPIRES;
+            put(topic, "x");
+            if (expiry_s == MSG_NEVER_EXPIRES)
+                keep.insert(topic);
+        }
+        now_ms += 5000;
+        if (by_sweep) {
+            EXPECT_EQ(mqbx_retained_sweep(r, now_ms, 6000), 6000 - keep.size());
+            EXPECT_EQ(mqbx_retained_count(r), keep.size());
+        }
+        EXPECT_EQ(topics_of("site/1/#"), Texts(keep.begin(), keep.end()));
+        EXPECT_EQ(mqbx_retained_count(r), keep.size());
+    }
 }
 
 TEST_F(Retained, SweepRemovesExpiredValuesInSlices)
