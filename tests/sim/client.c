@@ -57,6 +57,9 @@ void client_fini(struct client *c)
     client_end_free(c->end);
     if (c->will.message != 0)
         sim_link_let_go(c->will.link);
+    for (uint32_t i = 0; i < STALE_MAX; i++)
+        if (c->stale[i])
+            sim_link_let_go(c->stale[i]);
     oracle_view_fini(&c->view);
 }
 
@@ -88,6 +91,7 @@ static struct client_end *end_new(struct client *c, bool is_clean_start)
     e->client = c;
     e->link = sim_link_hold(sim_link_new(c->world));
     e->is_clean_start = is_clean_start;
+    e->is_transient = c->class == CLASS_CLEAN || (c->version != MQTT_V5 && is_clean_start);
     e->last_sent_ms = c->world->now_ms;
     e->keep_alive_s = rng_percent(r, 40) ? rng_between(r, 1, 10) : 0;
     e->receive_maximum = UINT16_MAX;
@@ -154,17 +158,60 @@ static void watch_will(struct client *c, struct client_end *e, const struct mess
 {
     struct message *will = traffic_new(c->traffic, m);
     c->will = (struct will_watch){.message = will->id,
+                                  .connects = e->has_stale,
                                   .delay_s = p->will.props.will_delay_s,
-                                  .is_sessionless = c->class == CLASS_CLEAN,
+                                  .is_sessionless = e->is_transient,
+                                  .may_end = e->keep_alive_s > 0 || c->oracle->has_tight_queues ||
+                                             c->oracle->is_relaxed,
                                   .link = sim_link_hold(e->link)};
+}
+
+/* --- CONNECTs given up before they were answered: they may still come through ------------------
+ */
+
+static bool has_stale(struct client *c)
+{
+    bool found = false;
+    for (uint32_t i = 0; i < STALE_MAX; i++) {
+        if (c->stale[i] && c->stale[i]->is_closed) {
+            sim_link_let_go(c->stale[i]);
+            c->stale[i] = NULL;
+        }
+        found |= c->stale[i] != NULL;
+    }
+    return found;
+}
+
+bool client_may_connect(struct client *c)
+{
+    c->waits_for_stale &= has_stale(c);
+    return !c->waits_for_stale;
+}
+
+static void become_stale(struct client *c, struct client_end *e)
+{
+    uint32_t i = 0;
+    while (i < STALE_MAX && c->stale[i])
+        i++;
+    if (i < STALE_MAX)
+        c->stale[i] = sim_link_hold(e->link);
+    if (i < STALE_MAX && !e->is_clean_start && !e->is_transient)
+        return;
+    c->waits_for_stale = true;
+    e->link->is_broken = true; /* so that it ends soon */
 }
 
 void client_connect(struct client *c, bool is_clean_start)
 {
     struct rng *r = &c->world->rng;
+    /* In 3.x a session that ends with its connection begins clean. */
+    is_clean_start |= c->must_be_clean || (c->class == CLASS_CLEAN && c->version != MQTT_V5);
     client_end_over(c, false); /* whoever has the client id is taken over */
+    if (!client_may_connect(c))
+        return;
     c->will.connects++;
     struct client_end *e = end_new(c, is_clean_start);
+    e->has_stale = has_stale(c);
     struct connect p = connect_fields(c, e);
     uint8_t payload[SMALL_BYTES];
     /* One will is watched at a time: the next begins when the one before is settled. */
@@ -176,7 +223,7 @@ void client_connect(struct client *c, bool is_clean_start)
         p.will.payload = mqbx_bytes(payload, m.size);
     }
     c->end = e;
-    c->may_have_session |= !is_clean_start;
+    c->may_have_session |= !e->is_transient;
     if (is_clean_start)
         c->must_be_clean = true; /* until CONNACK says what it has done */
     struct writer w = mqbx_writer(c->sim->scratch, SCRATCH);
@@ -205,7 +252,7 @@ static void check_present(const struct client_end *e, bool is_present)
     const struct client *c = e->client;
     if (c->oracle->is_relaxed)
         return;
-    bool may_be = !e->is_clean_start && c->may_have_session && c->class != CLASS_CLEAN;
+    bool may_be = !e->is_clean_start && c->may_have_session;
     if (is_present && !may_be)
         world_fail(c->world, "%s: a session is present that cannot be", c->id);
     bool must_be = may_be && c->has_session && !c->must_be_clean &&
@@ -220,7 +267,7 @@ void client_on_connack(struct client_end *e, const struct connack *ack)
     struct client *c = e->client;
     bool is_present = ack->session_present;
     check_present(e, is_present);
-    c->may_have_session = true;
+    c->may_have_session = !e->is_transient;
     if (c->will.message != 0 && c->will.link != e->link)
         will_settle(c->oracle, &c->will, true, is_present, e->link->attached_ms);
     else if (c->will.message != 0)
@@ -258,15 +305,17 @@ void client_end_over(struct client *c, bool by_server)
     if (!e)
         return;
     c->end = NULL;
+    if (e->state == END_CONNECTING && !e->link->is_closed)
+        become_stale(c, e);
     if (e->state == END_OPEN)
         c->parted_ms = by_server ? 0 : c->world->now_ms;
     lose_operations(c);
     if (c->will.message != 0 && c->will.link == e->link && !c->will.is_farewell)
         will_ended(c->oracle, &c->will, by_server);
-    if (c->class == CLASS_CLEAN) {
+    if (e->is_transient) {
         c->sessions_lost += c->has_session;
         c->session_lost_step = c->world->step;
-        c->has_session = false;
+        c->has_session = c->may_have_session = false;
         client_forget_outs(c);
     }
     c->connect_at_ms = c->world->now_ms + rng_below(r, rng_percent(r, 80) ? 200 : 8000);
@@ -330,6 +379,8 @@ void client_disconnect(struct client *c, bool with_will, bool ends_session)
     if (c->will.message != 0 && c->will.link == e->link && d.reason == RC_SUCCESS) {
         c->will.is_farewell = true;
         c->will.is_sure = !has_operations(c);
+    } else if (c->will.message != 0 && c->will.link == e->link) {
+        will_ended(c->oracle, &c->will, true);
     }
     world_trace(c->world, "%s disconnects 0x%02x%s", c->id, d.reason,
                 ends_session ? ", ends its session" : "");

@@ -19,7 +19,7 @@
 #define OPERATION_SUBS 4u
 #define HELD_MAX 64u
 #define ALIASES_MAX 16u
-#define WILLS_OPEN 4u
+#define STALE_MAX 4u
 
 struct client;
 struct sim;
@@ -66,10 +66,12 @@ struct client_end {
     uint8_t state;
     bool is_zombie; /* another has taken over; nothing it gets counts */
     bool is_clean_start;
+    bool is_transient;     /* the session ends with this connection */
     bool was_disconnected; /* by a DISCONNECT of the broker */
     bool has_sent_disconnect;
     bool saw_fresh; /* a PUBLISH at QoS > 0 without DUP came: none with DUP may follow */
     bool is_resumed;
+    bool has_stale; /* an older CONNECT may come through late and take it over */
     uint8_t *rx;
     size_t rx_len, rx_cap;
     uint64_t opened_step, stalled_until_ms, last_sent_ms;
@@ -111,8 +113,10 @@ struct client {
     struct operation operations[OPERATIONS_MAX];
     struct client_end *end;
     uint64_t connect_at_ms;
-    uint32_t min_max_packet; /* the smallest it ever allowed in this session */
-    uint32_t sessions_lost;  /* how many of its sessions ended */
+    struct sim_link *stale[STALE_MAX]; /* given up before CONNACK, and not closed yet */
+    bool waits_for_stale;              /* one of these would end the session: wait for its end */
+    uint32_t min_max_packet;           /* the smallest it ever allowed in this session */
+    uint32_t sessions_lost;            /* how many of its sessions ended */
     uint64_t session_lost_step;
     struct will_watch will;
 };
@@ -130,6 +134,7 @@ void client_silence(struct client *c);
 void client_end_over(struct client *c, bool by_server);
 void client_end_free(struct client_end *e);
 bool client_is_open(const struct client *c);
+bool client_may_connect(struct client *c);
 bool client_is_settled(const struct client *c); /* nothing of it is under way */
 
 /* --- what comes (client_read.c) --- */

@@ -118,12 +118,10 @@ static void act_connect(struct client *c)
     struct rng *r = &c->world->rng;
     if (c->connect_at_ms > c->world->now_ms && !c->sim->is_calm)
         return;
-    if (c->sim->is_calm && c->class == CLASS_CLEAN)
+    if (!client_may_connect(c) || (c->sim->is_calm && c->class == CLASS_CLEAN))
         return;
     bool is_clean = c->must_be_clean || (c->class == CLASS_CLEAN && rng_percent(r, 80)) ||
                     (!c->is_anchor && !c->sim->is_calm && rng_percent(r, 8));
-    if (c->version != MQTT_V5 && c->class == CLASS_CLEAN)
-        is_clean = true;
     client_connect(c, is_clean);
 }
 

@@ -60,7 +60,7 @@ static void on_disconnect(struct client_end *e, struct bytes body, uint8_t flags
     if (!is_known)
         world_fail(e->client->world, "%s: DISCONNECT 0x%02x", e->client->id, d.reason);
     if (d.reason == RC_SESSION_TAKEN_OVER)
-        must(e, e->is_zombie, "taken over by nobody");
+        must(e, e->is_zombie || e->has_stale, "taken over by nobody");
     e->was_disconnected = true;
 }
 

@@ -230,8 +230,9 @@ static void check_order(struct oracle *o, struct client *c, const struct message
 {
     if (d->retain || !is_first || m->is_will || topic_is_group(m->topic))
         return;
-    /* What was published again may have been missed the first time, before the subscription. */
-    if (m->sends > 1 && oracle_certain_qos(o, c, m) == 0)
+    /* What was published again may have been missed the first time. */
+    bool is_sure = oracle_certain_qos(o, c, m) > 0 && !o->has_tight_queues && !o->is_relaxed;
+    if (m->sends > 1 && !is_sure)
         return;
     uint64_t key = ((uint64_t)m->publisher << 32 | m->topic << 8 | (uint64_t)m->qos << 4 | d->qos) +
                    ((uint64_t)1 << 48);

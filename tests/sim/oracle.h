@@ -84,7 +84,7 @@ struct oracle {
     bool has_tight_queues;
     uint64_t delivered; /* how much there was to judge */
     uint64_t exact, stable_missing_checks, values_checked, groups_checked;
-    uint64_t lost_by_queue, lost_by_size, lost_by_expiry;
+    uint64_t lost_by_limits;
 };
 
 void oracle_session_new(struct oracle *o, struct client *c);
@@ -112,17 +112,19 @@ void oracle_check_groups(struct oracle *o, const struct client *clients, uint32_
 struct will_watch {
     uint32_t message; /* 0: none */
     uint32_t delay_s;
-    bool is_armed;    /* CONNACK has come */
-    bool is_farewell; /* DISCONNECT 0x00 was sent */
-    bool is_sure;     /* farewell: nothing could keep the broker from reading it */
-    bool has_ended;   /* the connection, as the client sees it */
-    bool ended_by_server;
+    bool is_armed;       /* CONNACK has come */
+    bool may_end;        /* the broker may end the connection by itself, and nobody notices yet */
+    bool is_farewell;    /* DISCONNECT 0x00 was sent */
+    bool is_sure;        /* farewell: nothing could keep the broker from reading it */
+    bool has_ended;      /* the connection, as the client sees it */
+    bool is_vague;       /* and the broker may have noticed some time before it closed the link */
     bool is_sessionless; /* the session ends with the connection, and so does the delay */
     uint32_t connects;   /* tried since */
     struct sim_link *link;
 };
 
-void will_ended(struct oracle *o, struct will_watch *w, bool by_server);
+/* is_vague: the broker may have known before it closed the link, or before the client knew. */
+void will_ended(struct oracle *o, struct will_watch *w, bool is_vague);
 /* The client's next connection arrived at its session at `arrived_ms`, or (never true) nothing came
  * for longer than any delay. */
 void will_settle(struct oracle *o, struct will_watch *w, bool has_connected, bool is_resumed,

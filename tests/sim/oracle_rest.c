@@ -16,17 +16,16 @@ static bool has_come(const struct client *c, const struct message *m)
     return m->id < c->view.seen_cap && c->view.seen[m->id].has_come;
 }
 
-/* True: a limit explains it, which its metric has counted. */
+/* True: a limit explains it, which a metric has counted. Which of several cannot be told. */
 static bool is_explained(struct oracle *o, const struct client *c, const struct message *m)
 {
-    if (m->size >= LARGE_BYTES && m->size + 600 > c->min_max_packet)
-        o->lost_by_size++;
-    else if (m->expiry_s != NO_EXPIRY && o->world->now_ms - m->sent_ms >= m->expiry_s * 1000ull)
-        o->lost_by_expiry++;
-    else if (o->has_tight_queues)
-        o->lost_by_queue++;
-    else
+    bool is_large = m->size >= LARGE_BYTES && m->size + 600 > c->min_max_packet;
+    bool is_old =
+        m->expiry_s != NO_EXPIRY && o->world->now_ms - m->sent_ms >= m->expiry_s * UINT64_C(1000);
+    if (!is_large && !is_old && !o->has_tight_queues)
         return false;
+    o->lost_by_limits++;
+    world_trace(o->world, "%s never got message %u: a limit", c->id, m->id);
     return true;
 }
 
@@ -87,16 +86,9 @@ static void check_values(struct oracle *o, const struct client *c, uint32_t numb
 
 /* --- all of it -------------------------------------------------------------------------------- */
 
-static void check_metric(const struct oracle *o, uint64_t lost, uint64_t counted, const char *what)
-{
-    if (lost > counted)
-        world_fail(o->world, "%llu messages lost by %s, %llu counted", (unsigned long long)lost,
-                   what, (unsigned long long)counted);
-}
-
 void oracle_check_rest(struct oracle *o, struct client *clients, uint32_t count)
 {
-    o->lost_by_queue = o->lost_by_size = o->lost_by_expiry = 0;
+    o->lost_by_limits = 0;
     for (uint32_t i = 0; i < count && !o->is_relaxed; i++) {
         struct client *c = &clients[i];
         if (!client_is_open(c))
@@ -106,10 +98,13 @@ void oracle_check_rest(struct oracle *o, struct client *clients, uint32_t count)
             if (c->view.subs[f].state == SUB_ACTIVE)
                 check_values(o, c, f);
     }
-    struct world *w = o->world;
-    check_metric(o, o->lost_by_size, WORLD_METRIC(w, messages_dropped_too_large), "size");
-    check_metric(o, o->lost_by_expiry, WORLD_METRIC(w, messages_dropped_expired), "expiry");
-    check_metric(o, o->lost_by_queue, WORLD_METRIC(w, messages_dropped_queue_full), "full queues");
+    const struct world *w = o->world;
+    uint64_t counted = WORLD_METRIC(w, messages_dropped_too_large) +
+                       WORLD_METRIC(w, messages_dropped_expired) +
+                       WORLD_METRIC(w, messages_dropped_queue_full);
+    if (o->lost_by_limits > counted)
+        world_fail(w, "%llu messages lost by limits, %llu counted",
+                   (unsigned long long)o->lost_by_limits, (unsigned long long)counted);
 }
 
 /* --- shared subscriptions --------------------------------------------------------------------- */

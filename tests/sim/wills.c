@@ -11,13 +11,13 @@
 /* A timer fires within a tick of its time, and the world's clock moves in small leaps. */
 #define TOLERANCE_MS 100u
 
-void will_ended(struct oracle *o, struct will_watch *w, bool by_server)
+void will_ended(struct oracle *o, struct will_watch *w, bool is_vague)
 {
     struct message *m = traffic_message(o->traffic, w->message);
     if (!m || w->has_ended)
         return;
     w->has_ended = true;
-    w->ended_by_server = by_server;
+    w->is_vague = is_vague;
     m->sent_step = o->world->step;
     m->sent_ms = o->world->now_ms;
 }
@@ -43,7 +43,7 @@ static enum due judge_end(const struct will_watch *w, bool has_connected, bool i
         return DUE_YES;
     uint64_t parted_ms = w->link->is_closed ? w->link->closed_ms : arrived_ms;
     uint64_t due_ms = (parted_ms < arrived_ms ? parted_ms : arrived_ms) + w->delay_s * 1000ull;
-    if (arrived_ms + TOLERANCE_MS < due_ms && !w->ended_by_server)
+    if (arrived_ms + TOLERANCE_MS < due_ms && !w->is_vague)
         return DUE_NO;
     return arrived_ms > due_ms + TOLERANCE_MS ? DUE_YES : DUE_MAYBE;
 }
@@ -77,13 +77,13 @@ void will_delivered(struct oracle *o, const struct client *owner, const struct m
     if (m->id != w->message)
         return;
     const struct sim_link *l = w->link;
-    bool can_have_ended = l->is_closed || l->is_broken || l->is_silent || l->is_fin_sent ||
-                          w->has_ended || w->is_farewell || w->connects > 0;
+    bool can_have_ended = w->may_end || l->is_closed || l->is_broken || l->is_silent ||
+                          l->is_fin_sent || w->has_ended || w->is_farewell || w->connects > 0;
     if (!can_have_ended)
         world_fail(o->world, "the will %u of c%u came while its connection is open", m->id,
                    m->publisher);
-    bool is_plain_loss = w->has_ended && !w->ended_by_server && !w->is_farewell &&
-                         w->connects == 0 && l->is_closed && owner->class != CLASS_CLEAN;
+    bool is_plain_loss = w->has_ended && !w->is_vague && !w->is_farewell && w->connects == 0 &&
+                         l->is_closed && !w->is_sessionless;
     uint32_t wait_s = w->delay_s < owner->expiry_s ? w->delay_s : owner->expiry_s;
     if (is_plain_loss && o->world->now_ms < l->closed_ms + wait_s * 1000ull)
         world_fail(o->world, "the will %u of c%u came before its delay was over", m->id,
