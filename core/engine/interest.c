@@ -179,7 +179,7 @@ uint64_t mqbx_interest_mask(const struct interest *t, uint32_t tenant, struct by
             continue;
         uint64_t wild = mqbx_mask_read(t->masks, by_position(t, depth));
         uint64_t literal = chain_next(start, hash);
-        if (wild & ~mask)
+        if (wild)
             mask |= wild & mqbx_mask_read(t->masks, number_of(t, literal, KIND_WILD_FIRST + depth));
     }
     return mask | mqbx_mask_read(t->masks, number_of(t, chain, KIND_EXACT));
