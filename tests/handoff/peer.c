@@ -241,3 +241,8 @@ void peer_subscribe(struct peer *p, const char *filter, uint8_t qos)
     CHECK(peer_flush(p));
     CHECK(peer_expect(p, MINI_SUBACK).reason == qos);
 }
+
+void peer_wait(int ms)
+{
+    poll(NULL, 0, ms);
+}

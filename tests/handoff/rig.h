@@ -74,6 +74,9 @@ struct mini_packet peer_expect(struct peer *p, enum mini_type type);
 bool peer_hello(struct peer *p, const struct mini_connect *connect);
 void peer_subscribe(struct peer *p, const char *filter, uint8_t qos);
 
+/* Lets time pass for somebody else: a client that does nothing. */
+void peer_wait(int ms);
+
 uint64_t draw(uint64_t *random, uint64_t below);
 
 #endif
