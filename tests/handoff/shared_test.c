@@ -13,7 +13,7 @@
 
 enum { GROUPS = 2, MEMBERS = 4, PUBLISHERS = 3, QOS_LEVELS = 3, WINDOW = 20, IDS = 65536 };
 enum { MESSAGES = 9000, LONG_MESSAGES = 600000, LIFE_MAX = 120, TURN_MS = 4, EXPIRY_S = 3600 };
-enum { REFUSED = 0x97, STUCK_MS = 60000, NAME_BYTES = 32, TAIL = 5 };
+enum { REFUSED = 0x97, STUCK_MS = 15000, NAME_BYTES = 32, TAIL = 5 };
 
 enum phase {
     BUSY,   /* publishers publish, members live short lives, until most has come */
