@@ -122,7 +122,7 @@ template <typename Each> void walk_all(struct retained *r, const std::string &fi
 TEST(RetainedThreads, SubscriberRacingAPublish)
 {
     const unsigned batch = 64;
-    const uint64_t rounds = test_scaled(test_count(20000, 2000000)) / batch + 1;
+    const uint64_t rounds = test_scaled(test_count(200000, 2000000)) / batch + 1;
     struct interest *interest = mqbx_interest_new(&mqbx_alloc_libc, KEY, 1u << 16);
     struct interest_counts *counts = mqbx_interest_counts_new(&mqbx_alloc_libc, interest, 1);
     struct retained *r = mqbx_retained_new(&mqbx_alloc_libc, KEY, {0, 0});
