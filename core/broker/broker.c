@@ -173,6 +173,8 @@ static void fini(mqb_broker *b)
     mqbx_listeners_free(b);
     mqbx_locals_free(b);
     mqbx_subs_free(b);
+    mqbx_plugins_free(b->plugins);
+    mqbx_broker_plugins_unname(b);
     tenants_free(b);
     mqb_config_free(b->cfg);
     mqbx_lock_fini(&b->tenants_lock);
@@ -195,6 +197,8 @@ mqb_err mqb_broker_new(const mqb_config *cfg, mqb_broker **out)
         return mqbx_no_memory();
     init(b, cfg);
     err = mqbx_config_copy(cfg, b->alloc, &b->cfg);
+    if (err == MQB_OK)
+        err = mqbx_broker_plugins_new(b);
     if (err == MQB_OK) {
         take_config(b);
         err = mqbx_listeners_from_config(b);
@@ -223,16 +227,21 @@ static mqb_err make_workers(mqb_broker *b)
     mqb_err err = mqbx_config_settings(b->cfg, &s);
     if (err != MQB_OK)
         return err;
+    s->asks = mqbx_plugins_asks(b->plugins);
     struct workers_options o = {
         .alloc = b->alloc,
         .interest_slots = mqbx_config_interest_slots(b->cfg),
         .max_retained_count = (uint64_t)mqbx_config_number(b->cfg, "retained.max_count"),
         .max_retained_bytes = (uint64_t)mqbx_config_number(b->cfg, "retained.max_bytes"),
         .settings = s,
+        .plugins = b->plugins->count > 0 ? b->plugins : NULL,
         .log = log_event,
         .log_ctx = &b->log,
         .max_accepts_per_turn = (uint32_t)mqbx_config_number(b->cfg, "worker.accepts_per_turn"),
     };
+    o.tick = mqbx_sys_publish;
+    o.tick_ctx = b;
+    o.tick_ms = (uint64_t)mqbx_config_number(b->cfg, "sys.interval");
     o.count = mqbx_config_workers(b->cfg, &o.host_driven);
     b->is_host_driven = o.host_driven;
     take_limits(b, s);
@@ -251,8 +260,10 @@ static void take_down(mqb_broker *b, int64_t grace_ms)
     mqbx_locals_stopped(b);
 }
 
+/* Plugins go when nothing can ask them any more. */
 static void drop_workers(mqb_broker *b)
 {
+    mqbx_plugins_stop(b->plugins);
     mqbx_workers_free(b->workers);
     b->workers = NULL;
 }
@@ -279,10 +290,11 @@ static mqb_err start(mqb_broker *b)
 {
     if (mqbx_atomic_load32(&b->state) != BROKER_STOPPED)
         return mqbx_error(MQB_ESTATE, "the broker is started already");
-    mqb_err err = make_workers(b);
-    if (err != MQB_OK)
-        return err;
-    err = bring_up(b);
+    mqb_err err = mqbx_broker_plugins_start(b);
+    if (err == MQB_OK)
+        err = make_workers(b);
+    if (err == MQB_OK)
+        err = bring_up(b);
     if (err != MQB_OK) {
         mqbx_log_broker(&b->log, LOG_ERROR, "start failed", "%s", mqb_last_error());
         drop_workers(b);
@@ -290,6 +302,8 @@ static mqb_err start(mqb_broker *b)
     }
     b->started_ms = mqbx_clock_ms();
     mqbx_atomic_store32(&b->state, BROKER_RUNNING);
+    if (mqbx_config_number(b->cfg, "sys.interval") > 0)
+        mqbx_sys_publish(b);
     mqbx_log_broker(&b->log, LOG_INFO, "started", "%u workers", mqbx_workers_count(b->workers));
     return MQB_OK;
 }
@@ -365,15 +379,24 @@ static mqb_err change_running(mqb_broker *b, mqb_config *cfg)
                           restart_key);
     mqb_err err = mqbx_config_settings(cfg, &s);
     if (err == MQB_OK)
+        err = mqbx_broker_plugins_check_keys(b, cfg);
+    if (err == MQB_OK)
         err = mqbx_listeners_change(b, cfg, &change);
     if (err != MQB_OK)
         goto out;
+    s->asks = mqbx_plugins_asks(b->plugins);
+    err = mqbx_broker_plugins_reload(b, cfg);
+    if (err != MQB_OK) {
+        mqbx_listeners_undo(b, change);
+        goto out;
+    }
     for (uint32_t i = 0; i < mqbx_workers_count(b->workers); i++)
         (void)mqbx_settings_ref(s);
     err = mqbx_workers_set_settings(b->workers, s);
     if (err != MQB_OK) {
         for (uint32_t i = 0; i < mqbx_workers_count(b->workers); i++)
             mqbx_settings_unref(s);
+        (void)mqbx_broker_plugins_reload(b, b->cfg);
         mqbx_listeners_undo(b, change);
         goto out;
     }

@@ -17,6 +17,7 @@
 #include "broker/config.h"
 #include "broker/log.h"
 #include "broker/workers.h"
+#include "plugin/set.h"
 
 enum broker_state { BROKER_STOPPED, BROKER_RUNNING, BROKER_STOPPING };
 
@@ -51,6 +52,11 @@ struct mqb_broker {
 
     struct lock subs_lock;
     struct table subs; /* struct sub by number; under subs_lock */
+
+    struct plugins *plugins;      /* the owner adds; constant while it runs */
+    const mqb_config *plugin_cfg; /* the owner's: what plugins are to read instead of cfg; NULL */
+    struct plugin_metric *plugin_metrics; /* set by start */
+    size_t plugin_metric_count;
 
     struct lock tenants_lock;
     char **tenants; /* names of 1, 2, ...; under tenants_lock */
@@ -105,9 +111,27 @@ mqb_err mqbx_local_choose(mqb_broker *b, mqb_local *local, uint32_t tenant, mqb_
 struct local *mqbx_local_inner(mqb_local *l);
 uint32_t mqbx_local_home(const mqb_local *l);
 
+/* --- plugins (plugins.c) ------------------------------------------------------------------------
+ */
+
+mqb_err mqbx_broker_plugins_new(mqb_broker *b);
+/* [owner] Loads what the configuration names, and brings all up. */
+mqb_err mqbx_broker_plugins_start(mqb_broker *b);
+/* [owner] The configuration has keys that no plugin knows: MQB_ECONFIG. */
+mqb_err mqbx_broker_plugins_check_keys(const mqb_broker *b, const mqb_config *cfg);
+/* [owner] All take cfg, or none. MQB_EPLUGIN. */
+mqb_err mqbx_broker_plugins_reload(mqb_broker *b, const mqb_config *cfg);
+/* Their figures as metrics, from `at` on; answers the number behind the last. */
+size_t mqbx_broker_plugins_metrics(mqb_broker *b, mqb_metric *out, size_t cap, size_t at);
+void mqbx_broker_plugins_unname(mqb_broker *b);
+
 /* --- subscriptions (subscribe.c) ------------------------------------------------------------- */
 
 void mqbx_subs_free(mqb_broker *b);
+
+/* --- $SYS (sys.c) ---------------------------------------------------------------------------- */
+
+void mqbx_sys_publish(void *broker); /* any thread; nothing happens unless it runs */
 
 /* --- small things ---------------------------------------------------------------------------- */
 

@@ -149,6 +149,20 @@ static const struct config_row rows[] = {
     {"retained.max_payload", CONFIG_SIZE, false, "0..268435455", "1m",
      "Largest payload that is retained. A larger one is delivered, but not kept."},
 
+    {"plugin.folder", CONFIG_PATH, true, "", "",
+     "Where plugins lie that are named by their file alone; empty: paths must be absolute."},
+    {"plugin.deadline", CONFIG_DURATION, true, "10ms..1h", "5s",
+     "A question that plugins have not answered by then is denied."},
+    {"plugin.pool_threads", CONFIG_INT, true, "1..256", "4",
+     "Threads for plugins that run in the pool."},
+    {"plugin.queue", CONFIG_INT, true, "1..1000000", "10000",
+     "Questions that wait for a plugin's thread, or for the pool; more are denied at once."},
+    {"plugin.*.path", CONFIG_PATH, true, "", "",
+     "Loads a plugin: an absolute path, or a file in plugin.folder. Those of a configuration are "
+     "asked in the order of their names."},
+    {"plugin.*.*", CONFIG_STRING, false, "0..65535", "",
+     "A key of the plugin's own; it says which it has."},
+
     {"log.level", CONFIG_ENUM, false, "error|warn|info|debug", "info", "Lowest level logged."},
     {"log.format", CONFIG_ENUM, false, "text|json", "text", "Lines for people, or JSON objects."},
     {"log.time", CONFIG_BOOL, false, "", "true",
@@ -156,6 +170,10 @@ static const struct config_row rows[] = {
     {"log.burst", CONFIG_INT, false, "0..1000000", "10",
      "Lines of one kind per second; those left out are counted in one line afterwards. 0: no "
      "limit."},
+
+    {"sys.interval", CONFIG_DURATION, true, "0..1d", "60s",
+     "How often metrics are published, retained, under $SYS/broker/ in the default tenant. 0: "
+     "never."},
 
     {"stop.grace", CONFIG_DURATION, false, "0..1h", "5s",
      "How long clients may take what is unsent when the broker stops (mqb_broker_stop with -1)."},
@@ -190,8 +208,7 @@ static bool row_is(const char *name, const char *key)
     if (strncmp(name, key, head) != 0)
         return false;
     size_t member = strcspn(key + head, ".");
-    return mqbx_config_member_valid(key + head, member) &&
-           strcmp(star + 1, key + head + member) == 0;
+    return mqbx_config_member_valid(key + head, member) && row_is(star + 1, key + head + member);
 }
 
 const struct config_row *mqbx_config_row_find(const char *key)
@@ -263,7 +280,7 @@ bool mqbx_config_row_nearest(const char *key, char *out, size_t cap)
     size_t best = SIZE_MAX;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         char candidate[DISTANCE_MAX + 1];
-        if (!row_key(rows[i].name, key, candidate, sizeof(candidate)))
+        if (!row_key(rows[i].name, key, candidate, sizeof(candidate)) || strchr(candidate, '*'))
             continue;
         size_t d = distance(key, candidate);
         if (d < best && strlen(candidate) < cap) {

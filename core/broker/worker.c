@@ -167,6 +167,8 @@ static bool run_round(struct worker *w)
     if (!w->engine)
         return false;
     mqbx_worker_open_turn(w);
+    if (w->seat)
+        mqbx_seat_turn(w->seat);
     feed(w);
     w->is_in_turn = false;
     bool wants_more = mqbx_engine_end(w->engine);
@@ -209,7 +211,27 @@ void mqbx_worker_turn(struct worker *w)
 
 static uint64_t next_ms(const struct worker *w)
 {
-    return w->engine ? mqbx_engine_next_ms(w->engine) : UINT64_MAX;
+    uint64_t next = w->engine ? mqbx_engine_next_ms(w->engine) : UINT64_MAX;
+    uint64_t asked = w->seat ? mqbx_seat_next_ms(w->seat) : UINT64_MAX;
+    if (asked < next)
+        next = asked;
+    return next < w->tick_due_ms ? next : w->tick_due_ms;
+}
+
+void mqbx_worker_arm_tick(struct worker *w)
+{
+    const struct workers_options *o = &w->set->options;
+    bool ticks = w->index == 0 && o->tick && o->tick_ms > 0;
+    w->tick_due_ms = ticks ? uv_now(&w->loop.uv) + o->tick_ms : UINT64_MAX;
+}
+
+/* What it posts is in the inbox when the turn begins. */
+static void tick(struct worker *w)
+{
+    if (w->tick_due_ms > uv_now(&w->loop.uv))
+        return;
+    mqbx_worker_arm_tick(w);
+    w->set->options.tick(w->set->options.tick_ctx);
 }
 
 /* How long there is nothing to do, -1: until something comes. */
@@ -225,7 +247,8 @@ static int64_t rest_ms(const struct worker *w)
 static bool has_work(const struct worker *w)
 {
     return w->is_in_turn || w->is_restless || w->ran || w->carrier.used ||
-           next_ms(w) <= uv_now(&w->loop.uv) || !mqbx_inbox_is_empty(&w->inbox);
+           next_ms(w) <= uv_now(&w->loop.uv) || !mqbx_inbox_is_empty(&w->inbox) ||
+           (w->seat && mqbx_seat_has_news(w->seat));
 }
 
 static void go_round(struct worker *w, int64_t wait_ms)
@@ -237,6 +260,7 @@ static void go_round(struct worker *w, int64_t wait_ms)
         wait_ms = 0;
     mqbx_loop_round(&w->loop, wait_ms);
     mqbx_inbox_awake(&w->inbox);
+    tick(w);
     if (has_work(w))
         mqbx_worker_turn(w);
 }

@@ -17,6 +17,7 @@
 #include "io/acceptor.h"
 #include "io/error.h"
 #include "io/loop.h"
+#include "plugin/seat.h"
 
 struct worker;
 struct workers;
@@ -46,15 +47,17 @@ struct worker {
     /* the worker's own */
     struct io_loop loop;
     struct engine *engine; /* NULL at the very end of a stop */
+    struct seat *seat;     /* among the plugins; NULL: there are none */
     struct carrier carrier;
     struct incoming incoming;
     uint32_t next_deal; /* counts the connections dealt to the workers in turn */
     bool is_in_turn;
-    bool is_restless; /* has more to do, must not sleep */
-    bool is_stopping; /* clients were told to go */
-    bool is_drained;  /* and all are gone */
-    bool is_leaving;  /* its thread ends after this round */
-    struct call *ran; /* done at the end of this turn */
+    bool is_restless;     /* has more to do, must not sleep */
+    bool is_stopping;     /* clients were told to go */
+    bool is_drained;      /* and all are gone */
+    uint64_t tick_due_ms; /* UINT64_MAX: never */
+    bool is_leaving;      /* its thread ends after this round */
+    struct call *ran;     /* done at the end of this turn */
 
     /* from any thread */
     char padding[64]; /* what others write does not share a line with the above */
@@ -74,6 +77,8 @@ mqb_err mqbx_worker_open(struct worker *w, struct io_error *e);
 mqb_err mqbx_worker_spawn(struct worker *w, struct io_error *e);
 /* After the engine is gone: ends the thread if there is one, closes the loop. */
 void mqbx_worker_close(struct worker *w);
+/* Its engine is gone. */
+void mqbx_worker_close_seat(struct worker *w);
 
 /* --- worker_life.c: [any other thread] --- */
 
@@ -94,6 +99,7 @@ int mqbx_worker_open_loop(struct worker *w); /* 0 or a negative errno */
 void mqbx_worker_run(struct worker *w);      /* until it is leaving */
 void mqbx_worker_open_turn(struct worker *w);
 void mqbx_worker_turn(struct worker *w);
+void mqbx_worker_arm_tick(struct worker *w); /* the loop exists */
 void mqbx_worker_take_link(struct worker *w, struct link *l);
 void mqbx_worker_deal_link(void *worker, struct link *l); /* an acceptor_fn */
 void mqbx_worker_empty_inbox(struct worker *w);           /* gives all items to the engine */

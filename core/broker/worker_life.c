@@ -48,6 +48,40 @@ static void seam_log(void *ctx, const struct log_event *ev)
         o->log(o->log_ctx, ev);
 }
 
+static enum verdict seam_ask(void *ctx, const struct question *q, struct answer *a)
+{
+    struct worker *w = ctx;
+    return mqbx_seat_ask(w->seat, q, a);
+}
+
+static void seam_unask(void *ctx, uint64_t number)
+{
+    struct worker *w = ctx;
+    mqbx_seat_unask(w->seat, number);
+}
+
+/* --- plugins -----------------------------------------------------------------------------------
+ */
+
+static void wake(void *ctx)
+{
+    struct worker *w = ctx;
+    mqbx_loop_wake(&w->loop);
+}
+
+static bool open_seat(struct worker *w)
+{
+    struct plugins *plugins = w->set->options.plugins;
+    w->seat = plugins ? mqbx_seat_open(plugins, w->index, wake, w) : NULL;
+    return !plugins || w->seat;
+}
+
+void mqbx_worker_close_seat(struct worker *w)
+{
+    mqbx_seat_close(w->seat);
+    w->seat = NULL;
+}
+
 static mqb_err open_engine(struct worker *w, struct io_error *e)
 {
     struct seams seams = {
@@ -60,6 +94,12 @@ static mqb_err open_engine(struct worker *w, struct io_error *e)
         .pressure = seam_pressure,
         .log = seam_log,
     };
+    if (!open_seat(w))
+        return mqbx_io_error(e, MQB_ENOMEM, "out of memory for worker %u", w->index);
+    if (w->seat) {
+        seams.ask = seam_ask;
+        seams.unask = seam_unask;
+    }
     struct timespec wall;
     clock_gettime(CLOCK_REALTIME, &wall);
     struct engine_time now = {
@@ -68,8 +108,12 @@ static mqb_err open_engine(struct worker *w, struct io_error *e)
     };
     struct settings *settings = mqbx_settings_ref(w->set->settings);
     w->engine = mqbx_engine_new(w->set->shared, w->index, settings, &seams, now);
-    if (w->engine)
+    if (w->engine) {
+        if (w->seat)
+            w->seat->engine = w->engine;
         return MQB_OK;
+    }
+    mqbx_worker_close_seat(w);
     mqbx_settings_unref(settings);
     return mqbx_io_error(e, MQB_ENOMEM, "out of memory for worker %u", w->index);
 }
@@ -109,6 +153,7 @@ mqb_err mqbx_worker_open(struct worker *w, struct io_error *e)
     w->incoming = (struct incoming){0};
     w->is_in_turn = w->is_restless = w->is_stopping = w->is_drained = w->is_leaving = false;
     w->next_deal = w->index;
+    mqbx_worker_arm_tick(w);
     w->is_open = true;
     if (open_engine(w, e) == MQB_OK)
         return MQB_OK;

@@ -13,6 +13,7 @@
 #include "engine/engine.h"
 #include "io/listener.h"
 
+struct plugins;
 struct workers;
 
 struct workers_options {
@@ -25,6 +26,10 @@ struct workers_options {
     void (*log)(void *ctx, const struct log_event *ev); /* any worker's thread */
     void *log_ctx;
     uint32_t max_accepts_per_turn;
+    struct plugins *plugins; /* up; NULL: none, nothing is asked */
+    void (*tick)(void *ctx); /* every tick_ms on worker 0's thread, between turns */
+    void *tick_ctx;
+    uint64_t tick_ms; /* 0: never */
 };
 
 /* No I/O and no threads yet. MQB_ENOMEM. */

@@ -308,7 +308,7 @@ def test_connections_above_the_limit(configured):
 
 def test_retained_messages_above_the_limit(configured):
     """More are delivered, but not kept; replacing a kept one is allowed."""
-    bench = configured(5, **{"retained.max_count": 3})
+    bench = configured(5, **{"retained.max_count": 3, "sys.interval": 0})
     client = bench.connect()
     client.subscribe(bench.topic("#"), qos=1)
     for i in range(5):

@@ -79,6 +79,7 @@ class Api : public testing::TestWithParam<const char *>
         test_alloc_init(&ta);
         ASSERT_EQ(MQB_OK, mqb_config_new_with((const mqb_allocator *)&ta.alloc, &cfg));
         ASSERT_EQ(MQB_OK, mqb_config_set(cfg, "threads", "2"));
+        ASSERT_EQ(MQB_OK, mqb_config_set(cfg, "sys.interval", "0"));
         ASSERT_EQ(MQB_OK, mqb_broker_new(cfg, &b)) << mqb_last_error();
     }
     void TearDown() override
@@ -249,6 +250,7 @@ class Reload : public Api
         mqb_config *c;
         ASSERT_EQ(MQB_OK, mqb_config_new(&c));
         ASSERT_EQ(MQB_OK, mqb_config_set(c, "threads", "2"));
+        ASSERT_EQ(MQB_OK, mqb_config_set(c, "sys.interval", "0"));
         ASSERT_EQ(MQB_OK, mqb_config_load_text(c, "r.conf", t)) << mqb_last_error();
         err = mqb_broker_reload(b, c);
         why = err == MQB_OK ? "" : mqb_last_error();
@@ -841,6 +843,27 @@ TEST_F(Api, MetricsAreASnapshotInAFixedOrder)
     mqb_metric one;
     EXPECT_EQ(n, mqb_metrics(b, &one, 1));
     EXPECT_STREQ("bytes_received", one.name);
+}
+
+TEST(ApiSys, MetricsAreRetainedMessagesThatAreRenewed)
+{
+    for (const char *threads : {"2", "0"}) {
+        mqb_config *cfg;
+        mqb_broker *b;
+        Mailbox box;
+        ASSERT_EQ(MQB_OK, mqb_config_new(&cfg));
+        mqb_config_set(cfg, "threads", threads);
+        mqb_config_set(cfg, "sys.interval", "20ms");
+        ASSERT_EQ(MQB_OK, mqb_broker_new(cfg, &b));
+        ASSERT_EQ(MQB_OK, mqb_broker_start(b));
+        mqb_config_free(cfg);
+        ASSERT_EQ(MQB_OK, mqb_subscribe(b, "$SYS/broker/version", 0, to_mailbox, &box, nullptr));
+        for (int i = 0; i < 1000 && *threads == '0' && box.count() < 3; i++)
+            ASSERT_EQ(MQB_OK, mqb_broker_step(b, 50));
+        EXPECT_EQ(std::vector<std::string>(3, "$SYS/broker/version=mqttbroker 0.1.0"),
+                  box.first(3));
+        mqb_broker_free(b);
+    }
 }
 
 // --- driven by the host ---

@@ -29,6 +29,7 @@ class Memory : public testing::Test
         mqb_config *cfg;
         ASSERT_EQ(MQB_OK, mqb_config_new_with((const mqb_allocator *)&ta.alloc, &cfg));
         mqb_config_set(cfg, "threads", "2");
+        mqb_config_set(cfg, "sys.interval", "0");
         ASSERT_EQ(MQB_OK, mqb_broker_new(cfg, &b));
         mqb_config_free(cfg);
         ASSERT_EQ(MQB_OK, mqb_broker_start(b)) << mqb_last_error();
@@ -152,6 +153,7 @@ TEST_F(Memory, Reload)
     mqb_config *cfg;
     ASSERT_EQ(MQB_OK, mqb_config_new(&cfg));
     mqb_config_set(cfg, "threads", "2");
+    mqb_config_set(cfg, "sys.interval", "0");
     mqb_config_set(cfg, "listener.a.url", "mqtt://127.0.0.1:0");
     mqb_config_set(cfg, "listener.b.url", "mqtt://[::1]:0");
     mqb_config_set(cfg, "listener.b.tenant", "red");
