@@ -277,6 +277,21 @@ MQB_API int64_t mqb_broker_timeout(const mqb_broker *b);
  * limit). MQB_ESTATE: not started, not with threads = 0, or called within itself. */
 MQB_API mqb_err mqb_broker_step(mqb_broker *b, int64_t wait_ms);
 
+/* --- plugins ---------------------------------------------------------------
+ *
+ * Who may connect, publish and subscribe is decided by plugins (mqttbroker_plugin.h). They are
+ * asked in the order they were loaded, those of the configuration (plugin.NAME.path) last, in the
+ * order of their names. Each start calls their init, each stop their fini. */
+
+/* [owner] Loads one from a shared object: an absolute path, or a file in plugin.folder. Before the
+ * start; it stays over restarts. MQB_EPLUGIN: the sentence names path, reason and both ABI
+ * versions; MQB_EEXIST: there is one of its name; MQB_ESTATE: the broker runs; MQB_EQUOTA: 32. */
+MQB_API mqb_err mqb_plugin_load(mqb_broker *b, const char *path);
+
+/* [owner] Adds one that is linked in, not copied; the same errors. */
+struct mqb_plugin;
+MQB_API mqb_err mqb_plugin_add(mqb_broker *b, const struct mqb_plugin *plugin);
+
 /* --- tenants ---------------------------------------------------------------
  *
  * A tenant is a world of its own: client ids, topics, retained messages and shared subscriptions of
@@ -645,7 +660,7 @@ MQB_API mqb_err mqb_client_kick(mqb_broker *b, mqb_client c, uint64_t connection
 enum { MQB_COUNTER = 0, MQB_GAUGE = 1 };
 
 typedef struct {
-    const char *name; /* "messages_received"; static */
+    const char *name; /* "messages_received"; a plugin's lives until the broker is started again */
     const char *help; /* static */
     uint32_t kind;    /* MQB_COUNTER only grows from start to stop, MQB_GAUGE goes up and down */
     uint32_t reserved;

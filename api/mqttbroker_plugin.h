@@ -290,7 +290,7 @@ typedef struct {
 } mqb_plugin_key;
 
 /* Constant, and alive as long as the process: not copied. */
-typedef struct {
+typedef struct mqb_plugin {
     uint32_t struct_size;
     uint32_t abi;             /* MQB_ABI it was built with */
     const char *name;         /* "auth-sqlite": letters, digits, '-' and '_', at most 64 */

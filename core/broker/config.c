@@ -84,8 +84,6 @@ static bool make_room(mqb_config *cfg)
 static mqb_err unknown_key(const char *key, const char *place)
 {
     char near[256];
-    if (strncmp(key, "plugin.", 7) == 0)
-        return mqbx_error(MQB_ECONFIG, "%skey '%s': no such plugin is loaded", place, key);
     if (mqbx_config_row_nearest(key, near, sizeof(near)))
         return mqbx_error(MQB_ECONFIG, "%sunknown key '%s'; did you mean '%s'?", place, key, near);
     return mqbx_error(MQB_ECONFIG, "%sunknown key '%s'", place, key);
@@ -209,6 +207,19 @@ int64_t mqbx_config_listener_number(const mqb_config *cfg, const char *name, con
     return mqbx_config_number(cfg, full);
 }
 
+/* Whether `a` loads a plugin that `b` does not, or another file. */
+static bool plugins_differ(const mqb_config *a, const mqb_config *b)
+{
+    for (size_t i = 0; i < a->count; i++) {
+        const struct config_entry *e = &a->entries[i];
+        const struct config_entry *other = mqbx_config_entry(b, e->key);
+        if (strcmp(e->row->name, "plugin.*.path") == 0 &&
+            (other == NULL || strcmp(e->value, other->value) != 0))
+            return true;
+    }
+    return false;
+}
+
 const char *mqbx_config_restart_key(const mqb_config *a, const mqb_config *b)
 {
     const struct config_row *row;
@@ -217,7 +228,7 @@ const char *mqbx_config_restart_key(const mqb_config *a, const mqb_config *b)
             mqbx_config_number(a, row->name) != mqbx_config_number(b, row->name))
             return row->name;
     }
-    return NULL;
+    return plugins_differ(a, b) || plugins_differ(b, a) ? "plugin.*.path" : NULL;
 }
 
 /* --- public ---------------------------------------------------------------------------------- */

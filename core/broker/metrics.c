@@ -84,5 +84,5 @@ size_t mqb_metrics(mqb_broker *b, mqb_metric *out, size_t cap)
         put(out, cap, n++, &engine_rows[i], engine[i]);
     for (size_t i = 0; i < BROKER_METRIC_COUNT; i++)
         put(out, cap, n++, &broker_rows[i], broker[i]);
-    return n;
+    return mqbx_broker_plugins_metrics(b, out, cap, n);
 }

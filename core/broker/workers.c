@@ -108,6 +108,7 @@ static void free_engine(struct worker *one, void *arg)
     (void)arg;
     mqbx_engine_free(one->engine);
     one->engine = NULL;
+    mqbx_worker_close_seat(one);
     one->is_in_turn = one->is_restless = false;
 }
 
