@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The smallest useful plugin: whoever knows the password may use what is below "hello/".
- * docs/plugin-guide.md goes through it. It runs on the network threads, and blocks nowhere.
- */
+/* The smallest useful plugin: whoever knows the password may use what is below "hello/".
+ * docs/plugin-guide.md goes through it. */
 #include <mqttbroker_plugin.h>
 
 static const mqb_plugin_key key = {sizeof(key), 0, "password", NULL, "What clients must know."};
