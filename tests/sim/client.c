@@ -158,6 +158,7 @@ static void watch_will(struct client *c, struct client_end *e, const struct mess
 {
     struct message *will = traffic_new(c->traffic, m);
     c->will = (struct will_watch){.message = will->id,
+                                  .connect_step = c->world->step,
                                   .connects = e->has_stale,
                                   .delay_s = p->will.props.will_delay_s,
                                   .is_sessionless = e->is_transient,
@@ -198,14 +199,15 @@ static void become_stale(struct client *c, struct client_end *e)
     if (i < STALE_MAX && !e->is_clean_start && !e->is_transient)
         return;
     c->waits_for_stale = true;
-    e->link->is_broken = true; /* so that it ends soon */
+    sim_link_break(e->link); /* so that it ends soon */
 }
 
 void client_connect(struct client *c, bool is_clean_start)
 {
     struct rng *r = &c->world->rng;
     /* In 3.x a session that ends with its connection begins clean. */
-    is_clean_start |= c->must_be_clean || (c->class == CLASS_CLEAN && c->version != MQTT_V5);
+    is_clean_start |=
+        c->sim->is_ending || c->must_be_clean || (c->class == CLASS_CLEAN && c->version != MQTT_V5);
     client_end_over(c, false); /* whoever has the client id is taken over */
     if (!client_may_connect(c))
         return;

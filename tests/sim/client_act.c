@@ -5,6 +5,8 @@
 #include "client.h"
 #include "sim.h"
 
+#define SUBSCRIPTIONS_MAX 5u
+
 /* --- publishing ------------------------------------------------------------------------------- */
 
 static uint32_t choose_topic(struct client *c)
@@ -76,9 +78,29 @@ static bool is_free(const struct client *c, uint32_t sub, const uint32_t *others
     return true;
 }
 
+static void act_unsubscribe(struct client *c)
+{
+    uint32_t sub = choose_sub(c);
+    bool is_anchors = c->is_anchor && sub == FILTERS + c->index;
+    if (!is_anchors && is_free(c, sub, NULL, 0))
+        client_unsubscribe(c, &sub, 1);
+}
+
+static uint32_t subscriptions(const struct client *c)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < SUBS; i++)
+        n += c->view.subs[i].state != SUB_NONE;
+    return n;
+}
+
 static void act_subscribe(struct client *c)
 {
     struct rng *r = &c->world->rng;
+    if (subscriptions(c) >= SUBSCRIPTIONS_MAX) {
+        act_unsubscribe(c);
+        return;
+    }
     uint32_t subs[OPERATION_SUBS];
     struct sub_options options[OPERATION_SUBS];
     /* An identifier is the packet's: with them, one filter a packet. */
@@ -101,14 +123,6 @@ static void act_subscribe(struct client *c)
     }
     if (count > 0)
         client_subscribe(c, subs, options, count);
-}
-
-static void act_unsubscribe(struct client *c)
-{
-    uint32_t sub = choose_sub(c);
-    bool is_anchors = c->is_anchor && sub == FILTERS + c->index;
-    if (!is_anchors && is_free(c, sub, NULL, 0))
-        client_unsubscribe(c, &sub, 1);
 }
 
 /* --- the connection --------------------------------------------------------------------------- */
@@ -145,17 +159,17 @@ static void act_open(struct client *c)
 {
     struct rng *r = &c->world->rng;
     uint32_t kind = rng_below(r, 1000);
-    if (kind < 500)
+    if (kind < 250)
         act_publish(c);
-    else if (kind < 620)
+    else if (kind < 320)
         act_subscribe(c);
-    else if (kind < 650)
+    else if (kind < 340)
         act_unsubscribe(c);
-    else if (kind < 670)
+    else if (kind < 360)
         c->end->stalled_until_ms = c->world->now_ms + rng_below(r, 3000);
-    else if (kind < 690)
+    else if (kind < 385)
         act_leave(c);
-    else if (kind < 850 && c->end->held_count > 0) /* out of order, now and then */
+    else if (kind < 600 && c->end->held_count > 0) /* out of order, now and then */
         client_flush_ack(c->end, rng_percent(r, 90) ? 0 : rng_below(r, c->end->held_count));
 }
 

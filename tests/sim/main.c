@@ -126,6 +126,7 @@ int main(int argc, char **argv)
     if (__sanitizer_set_death_callback)
         __sanitizer_set_death_callback(on_death);
     uint64_t count = a.seeds == 0 ? 1 : test_count(a.seeds, a.all_seeds ? a.all_seeds : a.seeds);
+    a.sim.world.is_quiet = a.seeds != 0;
     for (uint64_t i = 0; i < count; i++, a.sim.world.seed++)
         run_seed(&a);
     printf("%llu seeds\n", (unsigned long long)count);

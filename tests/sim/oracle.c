@@ -223,6 +223,11 @@ uint8_t oracle_certain_qos(const struct oracle *o, const struct client *c, const
     return qos;
 }
 
+bool oracle_is_too_large(const struct client *c, const struct message *m)
+{
+    return m->size >= LARGE_BYTES && c->min_max_packet != UINT32_MAX;
+}
+
 /* First deliveries of one publisher, topic and QoS are in the order of publication. Retained ones
  * may come out of a replay: check_value judges those. */
 static void check_order(struct oracle *o, struct client *c, const struct message *m,
@@ -231,7 +236,8 @@ static void check_order(struct oracle *o, struct client *c, const struct message
     if (d->retain || !is_first || m->is_will || topic_is_group(m->topic))
         return;
     /* What was published again may have been missed the first time. */
-    bool is_sure = oracle_certain_qos(o, c, m) > 0 && !o->has_tight_queues && !o->is_relaxed;
+    bool is_sure = oracle_certain_qos(o, c, m) > 0 && m->expiry_s == NO_EXPIRY &&
+                   !oracle_is_too_large(c, m) && !o->has_tight_queues && !o->is_relaxed;
     if (m->sends > 1 && !is_sure)
         return;
     uint64_t key = ((uint64_t)m->publisher << 32 | m->topic << 8 | (uint64_t)m->qos << 4 | d->qos) +

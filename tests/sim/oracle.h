@@ -83,7 +83,7 @@ struct oracle {
     bool is_relaxed; /* allocations fail: a message may be lost, nothing else */
     bool has_tight_queues;
     uint64_t delivered; /* how much there was to judge */
-    uint64_t exact, stable_missing_checks, values_checked, groups_checked;
+    uint64_t exact, due_checked, values_checked, groups_checked;
     uint64_t lost_by_limits;
 };
 
@@ -101,6 +101,8 @@ void oracle_answer_lost(struct oracle *o, struct client *c, uint32_t sub);
 /* The highest QoS of the subscriptions that matched from before the message was sent until now; 0
  * also when none did. */
 uint8_t oracle_certain_qos(const struct oracle *o, const struct client *c, const struct message *m);
+/* Larger than the client allowed at some time in its session. */
+bool oracle_is_too_large(const struct client *c, const struct message *m);
 /* Answers the message; NULL: one without payload. */
 struct message *oracle_delivered(struct oracle *o, struct client *c, const struct delivered *d);
 
@@ -111,6 +113,7 @@ void oracle_check_groups(struct oracle *o, const struct client *clients, uint32_
 /* Wills (wills.c). */
 struct will_watch {
     uint32_t message; /* 0: none */
+    uint64_t connect_step;
     uint32_t delay_s;
     bool is_armed;       /* CONNACK has come */
     bool may_end;        /* the broker may end the connection by itself, and nobody notices yet */

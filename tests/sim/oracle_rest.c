@@ -19,7 +19,7 @@ static bool has_come(const struct client *c, const struct message *m)
 /* True: a limit explains it, which a metric has counted. Which of several cannot be told. */
 static bool is_explained(struct oracle *o, const struct client *c, const struct message *m)
 {
-    bool is_large = m->size >= LARGE_BYTES && m->size + 600 > c->min_max_packet;
+    bool is_large = oracle_is_too_large(c, m);
     bool is_old =
         m->expiry_s != NO_EXPIRY && o->world->now_ms - m->sent_ms >= m->expiry_s * UINT64_C(1000);
     if (!is_large && !is_old && !o->has_tight_queues)
@@ -34,7 +34,7 @@ static void check_message(struct oracle *o, const struct client *c, const struct
     uint8_t granted = oracle_certain_qos(o, c, m);
     if (granted == 0 || m->qos == 0 || m->is_empty)
         return;
-    o->stable_missing_checks++;
+    o->due_checked++;
     if (has_come(c, m) || is_explained(o, c, m))
         return;
     world_fail(o->world, "%s: message %u of c%u on %s at QoS %u%s, sent at step %llu, never came%s",
@@ -57,7 +57,7 @@ static void check_messages(struct oracle *o, const struct client *c)
 static bool may_miss(const struct oracle *o, const struct client *c, const struct sub *s,
                      const struct message *m)
 {
-    bool by_size = m->size >= LARGE_BYTES && m->size + 600 > c->min_max_packet;
+    bool by_size = oracle_is_too_large(c, m);
     bool by_qos0 = (s->qos == 0 || m->qos == 0) && !(c->end && s->since > c->end->opened_step);
     bool by_handling = !s->is_replay_sure && m->sent_step < s->since;
     bool by_local = s->options.no_local && m->publisher == c->index;

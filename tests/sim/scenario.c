@@ -111,13 +111,33 @@ static void spoil_memory(struct sim *s)
     }
 }
 
+static bool has_something(const struct client *c)
+{
+    const struct client_end *e = c->end;
+    if (!e)
+        return c->class != CLASS_CLEAN && !c->waits_for_stale;
+    return e->link->out.visible > 0 || e->held_count > 0 || sim_link_is_over(e->link);
+}
+
+/* Anyone; to come to rest sooner, one with something to do. */
+static struct client *choose_client(struct sim *s)
+{
+    uint32_t start = rng_below(&s->world.rng, s->client_count);
+    for (uint32_t i = 0; s->is_calm && i < s->client_count; i++) {
+        struct client *c = &s->clients[(start + i) % s->client_count];
+        if (has_something(c))
+            return c;
+    }
+    return &s->clients[start];
+}
+
 static void one_step(struct sim *s)
 {
     struct rng *r = &s->world.rng;
     pass_time(s);
     uint32_t kind = rng_below(r, 10);
     if (kind < 4)
-        client_act(&s->clients[rng_below(r, s->client_count)]);
+        client_act(choose_client(s));
     else if (kind < 5)
         step_zombie(s);
     world_step_any(&s->world);
@@ -135,12 +155,16 @@ void sim_chaos(struct sim *s, uint64_t steps)
 
 /* --- rest ------------------------------------------------------------------------------------- */
 
-/* Peers that fell silent are declared dead. */
+/* Peers that fell silent are declared dead, and the others get room. */
 static void end_silence(struct sim *s)
 {
-    for (uint32_t i = 0; i < s->world.link_count; i++)
-        if (s->world.links[i]->is_silent)
-            s->world.links[i]->is_broken = true;
+    for (uint32_t i = 0; i < s->world.link_count; i++) {
+        struct sim_link *l = s->world.links[i];
+        if (l->is_silent)
+            sim_link_break(l);
+        l->out_cap = 65536;
+        sim_link_touch(l);
+    }
 }
 
 static bool is_settled(const struct sim *s)
@@ -176,8 +200,7 @@ static void tell_unrest(const struct sim *s)
                     l->out.visible, l->out.len, l->is_left ? ", left" : "",
                     l->is_fin_sent ? ", fin" : "");
     }
-    fprintf(stderr, "%u zombies, %llu items\n", s->zombie_count,
-            (unsigned long long)world_items(w));
+    fprintf(stderr, "%u zombies, %llu items\n", s->zombie_count, (unsigned long long)w->items);
 }
 
 void sim_rest(struct sim *s)
@@ -295,6 +318,22 @@ static void end_sessions(struct sim *s)
     must_be(s, WORLD_METRIC(w, groups), 0, "groups at the end");
 }
 
+/* How much there was to judge, to see that it is not nothing. */
+static void tell_counts(const struct sim *s)
+{
+    const struct oracle *o = &s->oracle;
+    if (s->world.options.is_quiet)
+        return;
+    printf(
+        "seed %llu: %llu steps, %llu s, %u messages, %llu deliveries, %llu exactly known; at rest "
+        "%llu due, %llu values, %llu for groups; digest %016llx\n",
+        (unsigned long long)s->world.options.seed, (unsigned long long)s->world.step,
+        (unsigned long long)s->world.now_ms / 1000, s->traffic.count - 1,
+        (unsigned long long)o->delivered, (unsigned long long)o->exact,
+        (unsigned long long)o->due_checked, (unsigned long long)o->values_checked,
+        (unsigned long long)o->groups_checked, (unsigned long long)s->world.digest);
+}
+
 uint64_t sim_run(const struct sim_options *o)
 {
     struct sim *s = malloc(sizeof(*s));
@@ -314,6 +353,7 @@ uint64_t sim_run(const struct sim_options *o)
             stop_engines(s);
         /* else: everything is freed as it is */
     }
+    tell_counts(s);
     uint64_t digest = s->world.digest;
     sim_close(s);
     free(s);

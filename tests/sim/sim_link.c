@@ -26,6 +26,38 @@ static void must_be_here(const struct sim_link *l, const char *what)
     must(l, l->owner == l->world->running, "used by an engine that does not have it");
 }
 
+static void set_add(struct link_set *set, struct sim_link *l, uint32_t which)
+{
+    if (l->set_places[which] != 0)
+        return;
+    if (set->count == set->cap) {
+        set->cap = set->cap * 2 + 64;
+        set->items = realloc(set->items, set->cap * sizeof(struct sim_link *));
+        if (!set->items)
+            abort();
+    }
+    set->items[set->count++] = l;
+    l->set_places[which] = set->count;
+}
+
+void sim_link_touch(struct sim_link *l)
+{
+    for (uint32_t i = 0; i < LINK_SETS; i++)
+        set_add(&l->world->sets[i], l, i);
+}
+
+void sim_link_untouch(struct sim_link *l, uint32_t which)
+{
+    struct link_set *set = &l->world->sets[which];
+    uint32_t place = l->set_places[which];
+    if (place == 0)
+        return;
+    struct sim_link *last = set->items[--set->count];
+    set->items[place - 1] = last;
+    last->set_places[which] = place;
+    l->set_places[which] = 0;
+}
+
 /* --- the engine's end ------------------------------------------------------------------------ */
 
 /* How much a read gives: now and then less than there is. */
@@ -103,6 +135,7 @@ static int64_t link_write(struct link *base, const struct bytes *parts, uint32_t
         return LINK_ERROR;
     check_repeated(l, parts, count);
     l->repeated_len = 0;
+    sim_link_touch(l);
     size_t room = out_room(l);
     if (!l->world->is_calm && rng_percent(r, 20))
         room = rng_below(r, (uint32_t)room + 1);
@@ -125,6 +158,7 @@ static void link_want(struct link *base, uint32_t events)
     must(l, !l->is_closed, "want after close");
     must(l, l->owner != WORLD_NOBODY || events == 0, "want while detached");
     l->wants = events;
+    sim_link_touch(l);
 }
 
 static void link_close(struct link *base)
@@ -159,6 +193,7 @@ static bool link_attach(struct link *base, void *loop)
     if (l->world->options.fails_allocations && rng_percent(&l->world->rng, 1))
         return false;
     l->owner = e->index;
+    sim_link_touch(l);
     return true;
 }
 
@@ -206,7 +241,7 @@ struct sim_link *sim_link_new(struct world *w)
     l->owner = WORLD_NOBODY;
     l->made_ms = w->now_ms;
     l->is_tls = rng_percent(&w->rng, 30);
-    l->out_cap = caps[rng_below(&w->rng, 4)];
+    l->out_cap = w->is_calm ? 65536 : caps[rng_below(&w->rng, 4)];
     l->slow = rng_percent(&w->rng, 20) ? 90 : 0;
     snprintf(l->address, sizeof(l->address), "sim:%llu", (unsigned long long)l->number);
     enlist(w, l);
@@ -219,6 +254,8 @@ void sim_link_free(struct sim_link *l)
     struct sim_link *last = w->links[--w->link_count];
     last->place = l->place;
     w->links[l->place] = last;
+    for (uint32_t i = 0; i < LINK_SETS; i++)
+        sim_link_untouch(l, i);
     pipe_fini(&l->in);
     pipe_fini(&l->out);
     free(l);
@@ -251,6 +288,7 @@ bool sim_link_carry(struct sim_link *l)
 {
     if (l->is_silent || l->is_broken)
         return false;
+    sim_link_touch(l);
     struct rng *r = &l->world->rng;
     bool is_slow = !l->world->is_calm && rng_percent(r, l->slow);
     if (is_slow)
@@ -262,6 +300,8 @@ bool sim_link_carry(struct sim_link *l)
         moved |= carry_pipe(l, &l->out);
     if (l->is_fin_sent && !l->is_fin_visible && l->in.visible == l->in.len)
         moved = l->is_fin_visible = true;
+    if (!moved)
+        sim_link_untouch(l, SET_NETWORK);
     return moved;
 }
 
@@ -271,10 +311,12 @@ void sim_link_send(struct sim_link *l, const void *bytes, size_t len)
 {
     if (!l->is_closed && !l->is_broken && !l->is_fin_sent)
         pipe_write(&l->in, bytes, len);
+    sim_link_touch(l);
 }
 
 size_t sim_link_receive(struct sim_link *l, void *out, size_t len)
 {
+    sim_link_touch(l);
     return pipe_read(&l->out, out, len);
 }
 
@@ -288,10 +330,12 @@ bool sim_link_is_over(const struct sim_link *l)
 void sim_link_finish(struct sim_link *l)
 {
     l->is_fin_sent = true;
+    sim_link_touch(l);
 }
 
 void sim_link_cut(struct sim_link *l)
 {
+    sim_link_touch(l);
     struct rng *r = &l->world->rng;
     pipe_truncate(&l->out,
                   l->out.visible + rng_below(r, (uint32_t)(l->out.len - l->out.visible) + 1));
@@ -305,6 +349,12 @@ void sim_link_cut(struct sim_link *l)
     l->is_fin_sent = l->is_fin_visible = true;
 }
 
+void sim_link_break(struct sim_link *l)
+{
+    l->is_broken = true;
+    sim_link_touch(l);
+}
+
 void sim_link_silence(struct sim_link *l)
 {
     l->is_silent = true;
@@ -314,6 +364,7 @@ void sim_link_silence(struct sim_link *l)
 void sim_link_leave(struct sim_link *l)
 {
     l->is_left = true;
+    sim_link_touch(l);
     pipe_fini(&l->out);
 }
 

@@ -19,8 +19,9 @@
 struct sim_link {
     struct link base;
     struct world *world;
-    uint32_t place; /* in world.links */
-    uint32_t owner; /* engine, WORLD_NOBODY while detached */
+    uint32_t place;                 /* in world.links */
+    uint32_t set_places[LINK_SETS]; /* plus one; 0: not in it */
+    uint32_t owner;                 /* engine, WORLD_NOBODY while detached */
     uint32_t wants;
     uint64_t number;
     struct pipe in;  /* client to engine */
@@ -45,6 +46,9 @@ struct sim_link {
 };
 
 struct sim_link *sim_link_new(struct world *w);
+/* Something about it has changed that may let it be read, written or carried. */
+void sim_link_touch(struct sim_link *l);
+void sim_link_untouch(struct sim_link *l, uint32_t set);
 /* What the world asks. */
 uint32_t sim_link_events(const struct sim_link *l); /* ready for, of what is wanted */
 bool sim_link_carry(struct sim_link *l);            /* false: nothing to carry */
@@ -57,6 +61,7 @@ bool sim_link_is_over(const struct sim_link *l); /* nothing more will come */
 void sim_link_finish(struct sim_link *l);        /* closes the sending side */
 /* The connection is cut: a random part of what is under way is lost each way. */
 void sim_link_cut(struct sim_link *l);
+void sim_link_break(struct sim_link *l); /* a reset, nothing chosen */
 void sim_link_silence(struct sim_link *l);
 void sim_link_leave(struct sim_link *l); /* the client reads and writes no more */
 struct sim_link *sim_link_hold(struct sim_link *l);

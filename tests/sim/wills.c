@@ -17,8 +17,8 @@ void will_ended(struct oracle *o, struct will_watch *w, bool is_vague)
     if (!m || w->has_ended)
         return;
     w->has_ended = true;
-    w->is_vague = is_vague;
-    m->sent_step = o->world->step;
+    w->is_vague = is_vague || w->may_end;
+    m->sent_step = w->is_vague ? w->connect_step : o->world->step;
     m->sent_ms = o->world->now_ms;
 }
 

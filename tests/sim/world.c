@@ -100,6 +100,7 @@ static bool seam_post(void *ctx, uint32_t target, const struct item *it, uint32_
         return false;
     world_trace(w, "post %u->%u item %u", e->index, target, it->type);
     push(&w->queues[e->index][target], &(struct queued_item){*it, bytes});
+    w->items++;
     w->engines[target].inbox_bytes += bytes;
     return true;
 }
@@ -271,6 +272,8 @@ void world_fini(struct world *w)
     while (w->link_count > 0)
         sim_link_free(w->links[0]);
     free(w->links);
+    for (uint32_t i = 0; i < LINK_SETS; i++)
+        free(w->sets[i].items);
     free(w->questions);
     if (test_alloc_live_blocks(&w->memory) != 0)
         world_fail(w, "%zu blocks, %zu bytes are left", test_alloc_live_blocks(&w->memory),
@@ -295,6 +298,7 @@ static void deliver(struct world *w, uint32_t from, uint32_t to)
 {
     struct item_queue *q = &w->queues[from][to];
     struct queued_item it = q->items[q->head++];
+    w->items--;
     if (--q->count == 0)
         q->head = 0;
     world_note(w, (uint64_t)it.it.type << 32 | from << 8 | to);
@@ -306,12 +310,15 @@ static void deliver(struct world *w, uint32_t from, uint32_t to)
 /* A pair with something under way; `to` WORLD_NOBODY: to anybody. False: none. */
 static bool find_item(struct world *w, uint32_t only_to, uint32_t *from, uint32_t *to)
 {
-    uint32_t pairs = (WORLD_HOST + 1) * WORLD_ENGINES_MAX;
+    uint32_t engines = w->options.engines;
+    uint32_t pairs = (engines + 1) * engines;
+    if (w->items == 0)
+        return false;
     uint32_t start = rng_below(&w->rng, pairs);
     for (uint32_t i = 0; i < pairs; i++) {
-        uint32_t pair = (start + i) % pairs;
-        *from = pair / WORLD_ENGINES_MAX;
-        *to = pair % WORLD_ENGINES_MAX;
+        uint32_t pair = start + i < pairs ? start + i : start + i - pairs;
+        *from = pair / engines == engines ? WORLD_HOST : pair / engines;
+        *to = pair % engines;
         if (w->queues[*from][*to].count > 0 && (only_to == WORLD_NOBODY || *to == only_to))
             return true;
     }
@@ -320,11 +327,17 @@ static bool find_item(struct world *w, uint32_t only_to, uint32_t *from, uint32_
 
 static struct sim_link *find_ready(struct world *w, uint32_t only)
 {
-    uint32_t start = rng_below(&w->rng, w->link_count);
-    for (uint32_t i = 0; i < w->link_count; i++) {
-        struct sim_link *l = w->links[(start + i) % w->link_count];
-        if (sim_link_events(l) != 0 && (only == WORLD_NOBODY || l->owner == only))
+    struct link_set *set = &w->sets[SET_READY];
+    uint32_t at = rng_below(&w->rng, set->count);
+    for (uint32_t left = set->count; left > 0; left--) {
+        at = at < set->count ? at : 0;
+        struct sim_link *l = set->items[at];
+        if (sim_link_events(l) == 0)
+            sim_link_untouch(l, SET_READY); /* another is at its place now */
+        else if (only == WORLD_NOBODY || l->owner == only)
             return l;
+        else
+            at++;
     }
     return NULL;
 }
@@ -369,6 +382,7 @@ void world_post_host(struct world *w, uint32_t target, const struct item *it, ui
     struct queued_item q = {*it, bytes};
     q.it.from = ITEM_FROM_HOST;
     push(&w->queues[WORLD_HOST][target], &q);
+    w->items++;
     w->engines[target].inbox_bytes += bytes;
 }
 
@@ -412,10 +426,15 @@ bool world_step_link(struct world *w)
 
 bool world_step_network(struct world *w)
 {
-    uint32_t start = rng_below(&w->rng, w->link_count);
-    for (uint32_t i = 0; i < w->link_count; i++)
-        if (sim_link_carry(w->links[(start + i) % w->link_count]))
+    struct link_set *set = &w->sets[SET_NETWORK];
+    uint32_t at = rng_below(&w->rng, set->count);
+    for (uint32_t left = set->count; left > 0; left--) {
+        at = at < set->count ? at : 0;
+        struct sim_link *l = set->items[at];
+        if (sim_link_carry(l))
             return true;
+        sim_link_untouch(l, SET_NETWORK);
+    }
     return false;
 }
 
@@ -505,15 +524,6 @@ void world_pass(struct world *w, uint64_t ms)
 
 /* --- at rest ---------------------------------------------------------------------------------- */
 
-uint64_t world_items(const struct world *w)
-{
-    uint64_t n = 0;
-    for (uint32_t from = 0; from <= WORLD_HOST; from++)
-        for (uint32_t to = 0; to < WORLD_ENGINES_MAX; to++)
-            n += w->queues[from][to].count;
-    return n;
-}
-
 static bool link_is_idle(const struct sim_link *l)
 {
     if (sim_link_events(l) != 0)
@@ -526,7 +536,7 @@ static bool link_is_idle(const struct sim_link *l)
 
 bool world_is_idle(const struct world *w)
 {
-    if (world_items(w) > 0)
+    if (w->items > 0)
         return false;
     for (uint32_t i = 0; i < w->options.engines; i++)
         if (w->engines[i].wants_turn)

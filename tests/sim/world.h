@@ -56,9 +56,17 @@ struct world_options {
     uint32_t engines;
     enum ask_mode ask;
     bool fails_allocations;
-    bool traces;
+    bool traces, is_quiet;
     const char *replay; /* the command that runs this again */
 };
+
+/* Links for which there may be something to do: all that have are in it, and some that have not. */
+struct link_set {
+    struct sim_link **items;
+    uint32_t count, cap;
+};
+
+enum { SET_READY, SET_NETWORK, LINK_SETS };
 
 struct world {
     struct world_options options;
@@ -72,10 +80,12 @@ struct world {
     struct shared *shared;
     struct sim_engine engines[WORLD_ENGINES_MAX];
     struct item_queue queues[WORLD_ENGINES_MAX + 1][WORLD_ENGINES_MAX]; /* from, to */
+    uint64_t items;                                                     /* in all of them */
     uint32_t running;                                                   /* whose turn it is */
     struct sim_link **links;
     uint32_t link_count, link_cap;
     uint64_t links_made;
+    struct link_set sets[LINK_SETS];
     bool has_dead_links; /* closed and held by nobody: freed at the end of the step */
     struct pending_question *questions;
     uint32_t question_count, question_cap;
@@ -111,7 +121,6 @@ void world_step_any(struct world *w); /* one of these, drawn */
 void world_pass(struct world *w, uint64_t ms);
 
 bool world_is_idle(const struct world *w); /* no items, no bytes under way, nobody wants a turn */
-uint64_t world_items(const struct world *w);
 
 /* A metric summed over the engines. */
 uint64_t world_sum(const struct world *w, size_t offset);
