@@ -48,6 +48,8 @@ struct io_loop {
 
 /* 0 or a negative errno (uv_strerror). */
 int mqbx_loop_init(struct io_loop *loop, const struct alloc *a);
+/* Its first part, the same everywhere. */
+int mqbx_loop_init_uv(struct io_loop *loop, const struct alloc *a);
 /* Every link and every handle of others has been closed. */
 void mqbx_loop_fini(struct io_loop *loop);
 

@@ -55,11 +55,9 @@ static bool open_descriptors(struct io_loop *loop)
 
 int mqbx_loop_init(struct io_loop *loop, const struct alloc *a)
 {
-    int err = uv_loop_init(&loop->uv);
+    int err = mqbx_loop_init_uv(loop, a);
     if (err != 0)
         return err;
-    loop->uv.data = loop;
-    loop->alloc = a;
     loop->has_fresh_polls = false;
     loop->batch = NULL;
     if (!open_descriptors(loop)) {

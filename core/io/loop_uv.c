@@ -19,11 +19,9 @@ static void on_wake(uv_async_t *wake)
 
 int mqbx_loop_init(struct io_loop *loop, const struct alloc *a)
 {
-    int err = uv_loop_init(&loop->uv);
+    int err = mqbx_loop_init_uv(loop, a);
     if (err != 0)
         return err;
-    loop->uv.data = loop;
-    loop->alloc = a;
     err = uv_async_init(&loop->uv, &loop->wake, on_wake);
     if (err != 0) {
         uv_loop_close(&loop->uv);

@@ -290,6 +290,17 @@ uint64_t mqbx_engine_next_ms(const struct engine *e)
     return e->timer_ms;
 }
 
+/* Nobody asks here and nothing is kept. */
+void mqbx_engine_answer(struct engine *e, uint64_t number, const struct answer *a)
+{
+    CHECK(e && number && !a);
+}
+
+void mqbx_engine_kept(struct engine *e, uint64_t batch)
+{
+    CHECK(e && !batch);
+}
+
 /* --- stopping ----------------------------------------------------------------------------------
  */
 

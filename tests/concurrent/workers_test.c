@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -180,6 +181,34 @@ static void every_allocation_may_fail(void)
     expect_nothing_left();
     test_alloc_fini(&memory);
     test_alloc_init(&memory);
+}
+
+/* The n-th descriptor cannot be had, for every n until all can. */
+static void a_start_without_descriptors_leaves_nothing(void)
+{
+    struct rlimit before, low;
+    size_t descriptors = open_descriptors();
+    mqb_err err = MQB_ESYS;
+    CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    for (rlim_t n = 0; err != MQB_OK; n++) {
+        struct workers *w = new_workers(2);
+        int next = dup(0);
+        close(next);
+        low = before;
+        low.rlim_cur = (rlim_t)next + n;
+        CHECK(setrlimit(RLIMIT_NOFILE, &low) == 0);
+        err = mqbx_workers_start(w);
+        CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+        CHECK(err == MQB_OK || err == MQB_ESYS);
+        if (err == MQB_ESYS)
+            CHECK(strstr(mqbx_error_text(), "cannot start worker "));
+        if (err == MQB_ESYS)
+            CHECK(open_descriptors() == descriptors);
+        mqbx_workers_free(w);
+        CHECK(n < 100);
+    }
+    CHECK(open_descriptors() == descriptors);
+    expect_nothing_left();
 }
 
 /* Is it a thread of ours? Then its signals are looked at. */
@@ -744,6 +773,7 @@ int main(void)
     RUN(is_freed_at_every_point_of_life);
     RUN(a_failing_start_leaves_nothing);
     RUN(every_allocation_may_fail);
+    RUN(a_start_without_descriptors_leaves_nothing);
     RUN(threads_have_names_and_blocked_signals);
     RUN(a_thousand_connections_at_once);
     RUN(a_link_moves_with_bytes_behind_it);
