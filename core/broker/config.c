@@ -207,28 +207,28 @@ int64_t mqbx_config_listener_number(const mqb_config *cfg, const char *name, con
     return mqbx_config_number(cfg, full);
 }
 
-/* Whether `a` loads a plugin that `b` does not, or another file. */
-static bool plugins_differ(const mqb_config *a, const mqb_config *b)
+static bool is_same(const mqb_config *a, const mqb_config *b, const struct config_entry *e)
+{
+    if (e->row->type == CONFIG_STRING || e->row->type == CONFIG_PATH)
+        return strcmp(mqbx_config_text(a, e->key), mqbx_config_text(b, e->key)) == 0;
+    return mqbx_config_number(a, e->key) == mqbx_config_number(b, e->key);
+}
+
+/* Of the keys set in `a`; what neither sets has its default in both. */
+static const char *restart_key_of(const mqb_config *a, const mqb_config *b)
 {
     for (size_t i = 0; i < a->count; i++) {
         const struct config_entry *e = &a->entries[i];
-        const struct config_entry *other = mqbx_config_entry(b, e->key);
-        if (strcmp(e->row->name, "plugin.*.path") == 0 &&
-            (other == NULL || strcmp(e->value, other->value) != 0))
-            return true;
+        if (e->row->needs_restart && !is_same(a, b, e))
+            return e->key;
     }
-    return false;
+    return NULL;
 }
 
 const char *mqbx_config_restart_key(const mqb_config *a, const mqb_config *b)
 {
-    const struct config_row *row;
-    for (size_t i = 0; (row = mqbx_config_row(i)) != NULL; i++) {
-        if (row->needs_restart &&
-            mqbx_config_number(a, row->name) != mqbx_config_number(b, row->name))
-            return row->name;
-    }
-    return plugins_differ(a, b) || plugins_differ(b, a) ? "plugin.*.path" : NULL;
+    const char *key = restart_key_of(a, b);
+    return key != NULL ? key : restart_key_of(b, a);
 }
 
 /* --- public ---------------------------------------------------------------------------------- */

@@ -331,6 +331,14 @@ TEST_F(Config, RestartKeysAreFoundByValueNotByText)
     EXPECT_EQ(nullptr, mqbx_config_restart_key(cfg, other));
     mqb_config_set(other, "threads", "2");
     EXPECT_STREQ("threads", mqbx_config_restart_key(cfg, other));
+    EXPECT_STREQ("threads", mqbx_config_restart_key(other, cfg));
+    mqb_config_set(cfg, "threads", "2");
+    mqb_config_set(cfg, "plugin.a.path", "/one");
+    EXPECT_STREQ("plugin.a.path", mqbx_config_restart_key(other, cfg));
+    mqb_config_set(other, "plugin.a.path", "/two");
+    EXPECT_STREQ("plugin.a.path", mqbx_config_restart_key(cfg, other));
+    mqb_config_set(other, "plugin.a.path", "/one");
+    EXPECT_EQ(nullptr, mqbx_config_restart_key(cfg, other));
     mqb_config_free(other);
 }
 
