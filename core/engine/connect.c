@@ -40,6 +40,8 @@ static uint8_t check_client_id(const struct engine *e, const struct connect *p)
 {
     if (p->client_id.len > e->settings->max_client_id_bytes)
         return RC_CLIENT_ID_NOT_VALID;
+    if (mqbx_bytes_equal(p->client_id, mqbx_bytes_of("$host"))) /* the host's own handle */
+        return RC_CLIENT_ID_NOT_VALID;
     if (p->client_id.len > 0)
         return RC_SUCCESS;
     if (p->version == MQTT_V31 || !e->settings->allow_empty_client_id)
