@@ -32,8 +32,7 @@ void mqbx_worker_open_turn(struct worker *w)
     mqbx_engine_begin(w->engine, now(w));
 }
 
-/* --- what comes in -----------------------------------------------------------------------------
- */
+/* --- what comes in -------------------------------------------------------------------------- */
 
 static void append(struct incoming *in, struct chunk *first, bool is_counted)
 {
@@ -127,8 +126,7 @@ void mqbx_worker_dispose(struct worker *w)
         mqbx_item_dispose(w->carrier.alloc, &it);
 }
 
-/* --- what goes out -----------------------------------------------------------------------------
- */
+/* --- what goes out -------------------------------------------------------------------------- */
 
 /* Connections are dealt to the workers in turn, before TLS. */
 void mqbx_worker_deal_link(void *worker, struct link *l)
@@ -158,8 +156,7 @@ static void hand_over(struct worker *w)
     }
 }
 
-/* --- the turn ----------------------------------------------------------------------------------
- */
+/* --- the turn ------------------------------------------------------------------------------- */
 
 /* True: another round. */
 static bool run_round(struct worker *w)
@@ -206,8 +203,7 @@ void mqbx_worker_turn(struct worker *w)
     end_calls(w);
 }
 
-/* --- rounds ------------------------------------------------------------------------------------
- */
+/* --- rounds --------------------------------------------------------------------------------- */
 
 static uint64_t next_ms(const struct worker *w)
 {
@@ -271,8 +267,7 @@ void mqbx_worker_run(struct worker *w)
         go_round(w, -1);
 }
 
-/* --- calls -------------------------------------------------------------------------------------
- */
+/* --- calls ---------------------------------------------------------------------------------- */
 
 static struct call *take_calls(struct worker *w)
 {
@@ -317,8 +312,7 @@ int mqbx_worker_open_loop(struct worker *w)
     return mqbx_loop_init(&w->loop, w->set->options.alloc);
 }
 
-/* --- driven by the host ------------------------------------------------------------------------
- */
+/* --- driven by the host --------------------------------------------------------------------- */
 
 /* True: the host may wait, and other threads will wake it. */
 static bool can_rest(struct worker *w)

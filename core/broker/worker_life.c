@@ -10,8 +10,7 @@
 #include "broker/worker.h"
 #include "broker/workers_set.h"
 
-/* --- the engine's seams ------------------------------------------------------------------------
- */
+/* --- the engine's seams --------------------------------------------------------------------- */
 
 static void seam_random(void *ctx, void *out, size_t len)
 {
@@ -60,8 +59,7 @@ static void seam_unask(void *ctx, uint64_t number)
     mqbx_seat_unask(w->seat, number);
 }
 
-/* --- plugins -----------------------------------------------------------------------------------
- */
+/* --- plugins -------------------------------------------------------------------------------- */
 
 static void wake(void *ctx)
 {
@@ -118,8 +116,7 @@ static mqb_err open_engine(struct worker *w, struct io_error *e)
     return mqbx_io_error(e, MQB_ENOMEM, "out of memory for worker %u", w->index);
 }
 
-/* --- up ----------------------------------------------------------------------------------------
- */
+/* --- up ------------------------------------------------------------------------------------- */
 
 void mqbx_worker_init(struct worker *w, struct workers *set, uint32_t index)
 {
@@ -227,8 +224,7 @@ mqb_err mqbx_worker_spawn(struct worker *w, struct io_error *e)
     return MQB_OK;
 }
 
-/* --- down --------------------------------------------------------------------------------------
- */
+/* --- down ----------------------------------------------------------------------------------- */
 
 static void leave(struct worker *w, void *arg)
 {
@@ -257,8 +253,7 @@ void mqbx_worker_close(struct worker *w)
     w->is_open = false;
 }
 
-/* --- from other threads ------------------------------------------------------------------------
- */
+/* --- from other threads --------------------------------------------------------------------- */
 
 void mqbx_worker_push(struct worker *w, struct chunk *ch)
 {

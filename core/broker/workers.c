@@ -11,8 +11,7 @@
 #include "broker/error.h"
 #include "broker/workers_set.h"
 
-/* --- life --------------------------------------------------------------------------------------
- */
+/* --- life ----------------------------------------------------------------------------------- */
 
 static void init_locks(struct workers *w)
 {
@@ -92,8 +91,7 @@ void mqbx_workers_free(struct workers *w)
     free_all(w);
 }
 
-/* --- each worker in turn -----------------------------------------------------------------------
- */
+/* --- each worker in turn -------------------------------------------------------------------- */
 
 static void call_each(struct workers *w, void (*fn)(struct worker *one, void *arg))
 {
@@ -132,8 +130,7 @@ static void tear_down(struct workers *w)
     w->shared = NULL;
 }
 
-/* --- start -------------------------------------------------------------------------------------
- */
+/* --- start ---------------------------------------------------------------------------------- */
 
 static void shared_random(void *ctx, void *out, size_t len)
 {
@@ -197,8 +194,7 @@ mqb_err mqbx_workers_start(struct workers *w)
     return err;
 }
 
-/* --- stop --------------------------------------------------------------------------------------
- */
+/* --- stop ----------------------------------------------------------------------------------- */
 
 static void stop_reading(struct worker *one, void *arg)
 {
@@ -289,8 +285,7 @@ mqb_err mqbx_workers_stop(struct workers *w, int64_t grace_ms)
     return MQB_OK;
 }
 
-/* --- small questions ---------------------------------------------------------------------------
- */
+/* --- small questions ------------------------------------------------------------------------ */
 
 uint32_t mqbx_workers_count(const struct workers *w)
 {
@@ -332,8 +327,7 @@ void mqbx_workers_leave(struct workers *w)
     pthread_mutex_unlock(&w->api_lock);
 }
 
-/* --- posting -----------------------------------------------------------------------------------
- */
+/* --- posting -------------------------------------------------------------------------------- */
 
 static struct chunk *wrap(struct workers *w, const struct item *it, uint32_t bytes)
 {
@@ -417,8 +411,7 @@ mqb_err mqbx_workers_set_settings(struct workers *w, struct settings *s)
     return err;
 }
 
-/* --- driven by the host ------------------------------------------------------------------------
- */
+/* --- driven by the host --------------------------------------------------------------------- */
 
 int mqbx_workers_fd(const struct workers *w)
 {

@@ -20,8 +20,7 @@ struct listener {
     struct acceptor *acceptor;
 };
 
-/* --- the table ---------------------------------------------------------------------------------
- */
+/* --- the table ------------------------------------------------------------------------------ */
 
 static struct listener *find(const struct workers *w, uint64_t id)
 {
@@ -48,8 +47,7 @@ static void drop(struct workers *w, struct listener *l)
     mqbx_free(w->options.alloc, l, sizeof(*l));
 }
 
-/* --- on the worker's thread --------------------------------------------------------------------
- */
+/* --- on the worker's thread ----------------------------------------------------------------- */
 
 struct start_request {
     struct acceptor *acceptor;
@@ -80,8 +78,7 @@ static void change_origin(struct worker *one, void *arg)
     mqbx_acceptor_set_origin(r->acceptor, r->origin);
 }
 
-/* --- listen ------------------------------------------------------------------------------------
- */
+/* --- listen --------------------------------------------------------------------------------- */
 
 static mqb_err start_listener(struct workers *w, struct acceptor *ac, uint64_t *id)
 {
@@ -158,8 +155,7 @@ uint16_t mqbx_workers_listener_port(const struct workers *w, uint64_t id)
     return port;
 }
 
-/* --- update ------------------------------------------------------------------------------------
- */
+/* --- update --------------------------------------------------------------------------------- */
 
 static mqb_err update(struct workers *w, const struct listener *l, const struct listener_options *o)
 {
@@ -186,8 +182,7 @@ mqb_err mqbx_workers_listener_update(struct workers *w, uint64_t id,
     return err;
 }
 
-/* --- adopt -------------------------------------------------------------------------------------
- */
+/* --- adopt ---------------------------------------------------------------------------------- */
 
 static bool wants_tls(const struct listener_options *o)
 {

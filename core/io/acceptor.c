@@ -32,8 +32,7 @@ struct acceptor {
     struct address local;
 };
 
-/* --- opening -----------------------------------------------------------------------------------
- */
+/* --- opening -------------------------------------------------------------------------------- */
 
 static int open_spare(void)
 {
@@ -98,8 +97,7 @@ mqb_err mqbx_acceptor_new(const struct alloc *a, const struct listener_options *
     return MQB_OK;
 }
 
-/* --- accepting ---------------------------------------------------------------------------------
- */
+/* --- accepting ------------------------------------------------------------------------------ */
 
 static void log_refusal(struct acceptor *ac, enum log_level level, const char *event,
                         const struct address *peer, const char *detail)
@@ -226,8 +224,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     }
 }
 
-/* --- life on a loop ----------------------------------------------------------------------------
- */
+/* --- life on a loop ------------------------------------------------------------------------- */
 
 int mqbx_acceptor_start(struct acceptor *ac, struct io_loop *loop, acceptor_fn fn, void *ctx)
 {

@@ -8,8 +8,7 @@
 
 #include <assert.h>
 
-/* --- life --------------------------------------------------------------------------------------
- */
+/* --- life ----------------------------------------------------------------------------------- */
 
 static void on_wake(uv_async_t *wake)
 {
@@ -45,8 +44,7 @@ void mqbx_loop_fini(struct io_loop *loop)
     mqbx_slab_fini(&loop->polls);
 }
 
-/* --- a round -----------------------------------------------------------------------------------
- */
+/* --- a round -------------------------------------------------------------------------------- */
 
 static void on_limit(uv_timer_t *limit)
 {
@@ -80,8 +78,7 @@ int64_t mqbx_loop_timeout_ms(struct io_loop *loop)
     return loop->has_fresh_polls ? 0 : uv_backend_timeout(&loop->uv);
 }
 
-/* --- watches -----------------------------------------------------------------------------------
- */
+/* --- watches -------------------------------------------------------------------------------- */
 
 static void on_poll(uv_poll_t *poll, int status, int events)
 {

@@ -60,8 +60,7 @@ static int new_socket(int family)
 }
 #endif
 
-/* --- Unix sockets ------------------------------------------------------------------------------
- */
+/* --- Unix sockets --------------------------------------------------------------------------- */
 
 /* Does anybody listen at this path? */
 static bool is_served(const struct address *a)
@@ -107,8 +106,7 @@ void mqbx_socket_file_remove(const struct alloc *a, struct socket_file *f)
     f->path = NULL;
 }
 
-/* --- listening ---------------------------------------------------------------------------------
- */
+/* --- listening ------------------------------------------------------------------------------ */
 
 /* fchmod before the bind makes the file no more open than it shall be; the umask may have taken
  * from that, hence chmod. */
@@ -218,8 +216,7 @@ bool mqbx_socket_local(int fd, struct address *out)
     return getsockname(fd, (struct sockaddr *)&out->sa, &out->len) == 0;
 }
 
-/* --- connections -------------------------------------------------------------------------------
- */
+/* --- connections ---------------------------------------------------------------------------- */
 
 mqb_err mqbx_socket_adopt(int fd, struct address *peer, struct io_error *e)
 {

@@ -15,8 +15,7 @@
 
 enum { PARTS_AT_ONCE = 64, DRAIN_MAX_BYTES = 64 * 1024 };
 
-/* --- what all kinds share ----------------------------------------------------------------------
- */
+/* --- what all kinds share ------------------------------------------------------------------- */
 
 struct stream *mqbx_stream_new(const struct alloc *a, size_t header, int fd, struct origin *origin,
                                const struct address *peer, const struct stream_ops *ops)
@@ -54,8 +53,7 @@ void mqbx_stream_disown(struct stream *s)
     mqbx_origin_unref(origin);
 }
 
-/* --- readiness ---------------------------------------------------------------------------------
- */
+/* --- readiness ------------------------------------------------------------------------------ */
 
 bool mqbx_stream_attach(struct link *l, void *loop)
 {
@@ -204,8 +202,7 @@ void mqbx_stream_drain(struct stream *s)
     }
 }
 
-/* --- the plain link ----------------------------------------------------------------------------
- */
+/* --- the plain link ------------------------------------------------------------------------- */
 
 static struct stream *of(struct link *l)
 {

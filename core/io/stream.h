@@ -42,8 +42,7 @@ struct stream {
 struct link *mqbx_link_new(const struct alloc *a, int fd, struct origin *origin,
                            const struct address *peer);
 
-/* --- for the kinds of link alone ---------------------------------------------------------------
- */
+/* --- for the kinds of link alone ------------------------------------------------------------ */
 
 /* `header` is the size of the kind's own struct, which begins with a struct stream. */
 struct stream *mqbx_stream_new(const struct alloc *a, size_t header, int fd, struct origin *origin,

@@ -31,8 +31,7 @@ static struct tls_link *of(struct link *l)
     return mqbx_container(l, struct tls_link, stream.link);
 }
 
-/* --- readiness ---------------------------------------------------------------------------------
- */
+/* --- readiness ------------------------------------------------------------------------------ */
 
 static uint32_t translate(const struct tls_link *t, uint32_t wanted)
 {
@@ -63,8 +62,7 @@ static void tls_want(struct link *l, uint32_t events)
     arm(of(l));
 }
 
-/* --- the handshake -----------------------------------------------------------------------------
- */
+/* --- the handshake -------------------------------------------------------------------------- */
 
 static void log_failure(const struct tls_link *t)
 {
@@ -121,8 +119,7 @@ static bool establish(struct tls_link *t)
     return true;
 }
 
-/* --- reading -----------------------------------------------------------------------------------
- */
+/* --- reading -------------------------------------------------------------------------------- */
 
 static int64_t read_again(struct tls_link *t, uint32_t needs)
 {
@@ -158,8 +155,7 @@ static int64_t tls_read(struct link *l, uint8_t *out, size_t cap)
     }
 }
 
-/* --- writing -----------------------------------------------------------------------------------
- */
+/* --- writing -------------------------------------------------------------------------------- */
 
 /* How far a write has come in its parts. */
 struct cursor {
@@ -244,8 +240,7 @@ static int64_t tls_write(struct link *l, const struct bytes *parts, uint32_t cou
     }
 }
 
-/* --- the rest ----------------------------------------------------------------------------------
- */
+/* --- the rest ------------------------------------------------------------------------------- */
 
 static void tls_close(struct link *l)
 {

@@ -80,8 +80,7 @@ struct engine *mqbx_engine_new(struct shared *shared, uint32_t worker, struct se
     return e;
 }
 
-/* --- links -------------------------------------------------------------------------------------
- */
+/* --- links ---------------------------------------------------------------------------------- */
 
 static void drop_conn(struct arrival *c, bool is_close)
 {
@@ -196,8 +195,7 @@ void mqbx_engine_link_ready(struct engine *e, struct link *l, uint32_t events)
     serve(c);
 }
 
-/* --- items -------------------------------------------------------------------------------------
- */
+/* --- items ---------------------------------------------------------------------------------- */
 
 static void arrive(struct engine *e, struct arrival *c)
 {
@@ -257,8 +255,7 @@ void mqbx_item_dispose(const struct alloc *a, struct item *it)
     }
 }
 
-/* --- turns -------------------------------------------------------------------------------------
- */
+/* --- turns ---------------------------------------------------------------------------------- */
 
 void mqbx_engine_begin(struct engine *e, struct engine_time now)
 {
@@ -301,8 +298,7 @@ void mqbx_engine_kept(struct engine *e, uint64_t batch)
     CHECK(e && !batch);
 }
 
-/* --- stopping ----------------------------------------------------------------------------------
- */
+/* --- stopping ------------------------------------------------------------------------------- */
 
 void mqbx_engine_stop_reading(struct engine *e)
 {

@@ -88,8 +88,7 @@ static void expect_nothing_left(void)
     fake_reset();
 }
 
-/* --- life --------------------------------------------------------------------------------------
- */
+/* --- life ----------------------------------------------------------------------------------- */
 
 static void starts_stops_and_starts_again(void)
 {
@@ -253,8 +252,7 @@ static void threads_have_names_and_blocked_signals(void)
     expect_nothing_left();
 }
 
-/* --- connections -------------------------------------------------------------------------------
- */
+/* --- connections ---------------------------------------------------------------------------- */
 
 static void a_thousand_connections_at_once(void)
 {
@@ -327,8 +325,7 @@ static void a_peer_that_does_not_read_gets_everything_later(void)
     expect_nothing_left();
 }
 
-/* --- items -------------------------------------------------------------------------------------
- */
+/* --- items ---------------------------------------------------------------------------------- */
 
 static bool have_hopped(void *arg)
 {
@@ -435,8 +432,7 @@ static void settings_reach_everyone_or_nobody(void)
     expect_nothing_left();
 }
 
-/* --- stopping ----------------------------------------------------------------------------------
- */
+/* --- stopping ------------------------------------------------------------------------------- */
 
 static void grace_ends(void)
 {
@@ -562,8 +558,7 @@ static void stop_overtakes_moving_links(void)
     }
 }
 
-/* --- listeners ---------------------------------------------------------------------------------
- */
+/* --- listeners ------------------------------------------------------------------------------ */
 
 static void listeners_come_and_go(void)
 {
@@ -635,8 +630,7 @@ static void nothing_listens_before_the_start(void)
     expect_nothing_left();
 }
 
-/* --- sleeping and timers -----------------------------------------------------------------------
- */
+/* --- sleeping and timers -------------------------------------------------------------------- */
 
 static bool timer_ran(void *arg)
 {
@@ -664,8 +658,7 @@ static void the_timer_comes_and_an_idle_worker_sleeps(void)
     expect_nothing_left();
 }
 
-/* --- driven by the host ------------------------------------------------------------------------
- */
+/* --- driven by the host --------------------------------------------------------------------- */
 
 static void drive(struct workers *w, bool (*is_so)(void *arg), void *arg)
 {
