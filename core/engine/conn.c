@@ -94,7 +94,7 @@ void mqbx_conn_update_wants(struct engine *e, struct conn *c)
     uint8_t wants = 0;
     if (may_read(e, c))
         wants |= LINK_READ;
-    if (c->out.bytes > 0)
+    if (c->out.bytes > 0 && !c->is_dirty) /* the link took less than it was offered */
         wants |= LINK_WRITE;
     if (c->state == CONN_DOOMED || wants == c->wants)
         return;

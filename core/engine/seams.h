@@ -60,8 +60,8 @@ struct link_ops {
     int64_t (*write)(struct link *l, const struct bytes *parts, uint32_t count);
     /* Which readiness to report through mqbx_engine_link_ready; level-triggered. */
     void (*want)(struct link *l, uint32_t events);
-    /* Closes and frees. `flush_ms` > 0: bytes the engine has written may still be in flight; close
-     * politely (shutdown) . Never touched again by the engine. */
+    /* Closes and frees, politely: what was written may still be on its way. Never touched again by
+     * the engine. */
     void (*close)(struct link *l);
     /* Leaves this worker: no readiness is reported any more, nothing of the link refers to this
      * worker's loop. Only at a quiet point (nothing unsent). */
