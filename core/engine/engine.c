@@ -156,6 +156,7 @@ void mqbx_engine_free(struct engine *e)
     free_conns(e, &e->doomed);
     mqbx_route_end_foreign(e);
     mqbx_hold_fini(e);
+    mqbx_group_drop_late(e);
     free_sessions(e);
     size_t pos = 0;
     struct group *g;
@@ -309,6 +310,7 @@ bool mqbx_engine_end(struct engine *e)
     free_conns(e, &e->doomed);
     mqbx_route_end_foreign(e);
     mqbx_hold_end_turn(e);
+    mqbx_group_answer_late(e);
     check_pressure(e);
     tell_memory(e);
     return e->dirty_head || !mqbx_list_empty(&e->pumping) || !mqbx_list_empty(&e->ready);

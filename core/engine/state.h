@@ -21,6 +21,7 @@
 #include "engine/retained.h"
 
 struct conn;
+struct group_join;
 struct out_block;
 struct session;
 
@@ -79,10 +80,11 @@ struct engine {
     struct table subscriptions;  /* by (session number, filter text) */
     struct table groups;         /* at home here, by (tenant, name, filter) */
     struct table groups_by_id;
-    struct table asked;      /* questions without an answer yet, by number */
-    struct table local_subs; /* by number */
-    struct list locals;      /* open in-process handles */
-    struct list barriers;    /* replays that wait for the other workers */
+    struct table asked;            /* questions without an answer yet, by number */
+    struct table local_subs;       /* by number */
+    struct group_join *late_joins; /* answers that could not be posted for want of memory */
+    struct list locals;            /* open in-process handles */
+    struct list barriers;          /* replays that wait for the other workers */
     struct ring foreign; /* struct local_msg *: this turn's messages whose payload is the host's */
 
     struct ring collecting; /* struct hold *: with the records of this turn */
