@@ -77,7 +77,7 @@ bool client_is_settled(const struct client *c)
     for (uint32_t i = 0; i < OPERATIONS_MAX; i++)
         if (c->operations[i].type != 0)
             return false;
-    return c->end->link->out.len == 0;
+    return c->end->link->out.len == 0 && !sim_link_is_over(c->end->link);
 }
 
 /* --- connecting ------------------------------------------------------------------------------- */
@@ -94,6 +94,7 @@ static struct client_end *end_new(struct client *c, bool is_clean_start)
     e->is_transient = c->class == CLASS_CLEAN || (c->version != MQTT_V5 && is_clean_start);
     e->last_sent_ms = c->world->now_ms;
     e->keep_alive_s = rng_percent(r, 40) ? rng_between(r, 1, 10) : 0;
+    e->may_end = e->keep_alive_s > 0 || c->oracle->has_tight_queues || c->oracle->is_relaxed;
     e->receive_maximum = UINT16_MAX;
     e->max_packet = UINT32_MAX;
     e->broker_receive_maximum = UINT16_MAX;
@@ -162,8 +163,7 @@ static void watch_will(struct client *c, struct client_end *e, const struct mess
                                   .connects = e->has_stale,
                                   .delay_s = p->will.props.will_delay_s,
                                   .is_sessionless = e->is_transient,
-                                  .may_end = e->keep_alive_s > 0 || c->oracle->has_tight_queues ||
-                                             c->oracle->is_relaxed,
+                                  .may_end = e->may_end,
                                   .link = sim_link_hold(e->link)};
 }
 
@@ -239,10 +239,8 @@ void client_connect(struct client *c, bool is_clean_start)
 /* The session at the broker is a new one. */
 static void session_is_new(struct client *c)
 {
-    if (c->has_session) {
-        c->sessions_lost++;
-        c->session_lost_step = c->world->step;
-    }
+    c->sessions_lost += c->has_session;
+    c->session_lost_step = c->world->step;
     oracle_session_new(c->oracle, c);
     client_forget_outs(c);
     memset(c->stored, 0, sizeof(c->stored));
@@ -274,7 +272,8 @@ void client_on_connack(struct client_end *e, const struct connack *ack)
         will_settle(c->oracle, &c->will, true, is_present, e->link->attached_ms);
     else if (c->will.message != 0)
         c->will.is_armed = true;
-    if (!is_present)
+    /* One may be present that was begun by a CONNECT whose answer was lost. */
+    if (!is_present || !c->has_session)
         session_is_new(c);
     c->has_session = true;
     c->must_be_clean = false;
@@ -310,13 +309,13 @@ void client_end_over(struct client *c, bool by_server)
     if (e->state == END_CONNECTING && !e->link->is_closed)
         become_stale(c, e);
     if (e->state == END_OPEN)
-        c->parted_ms = by_server ? 0 : c->world->now_ms;
+        c->parted_ms = by_server || e->may_end ? 0 : c->world->now_ms;
     lose_operations(c);
     if (c->will.message != 0 && c->will.link == e->link && !c->will.is_farewell)
         will_ended(c->oracle, &c->will, by_server);
     if (e->is_transient) {
         c->sessions_lost += c->has_session;
-        c->session_lost_step = c->world->step;
+        c->session_lost_step = UINT64_MAX; /* when the broker notices */
         c->has_session = c->may_have_session = false;
         client_forget_outs(c);
     }
@@ -380,7 +379,7 @@ void client_disconnect(struct client *c, bool with_will, bool ends_session)
     }
     if (c->will.message != 0 && c->will.link == e->link && d.reason == RC_SUCCESS) {
         c->will.is_farewell = true;
-        c->will.is_sure = !has_operations(c);
+        c->will.is_sure = !has_operations(c) && !e->may_end && !e->has_stale;
     } else if (c->will.message != 0 && c->will.link == e->link) {
         will_ended(c->oracle, &c->will, true);
     }

@@ -71,6 +71,7 @@ struct client_end {
     bool has_sent_disconnect;
     bool saw_fresh; /* a PUBLISH at QoS > 0 without DUP came: none with DUP may follow */
     bool is_resumed;
+    bool may_end;   /* the broker may end it by itself, and nobody notices yet */
     bool has_stale; /* an older CONNECT may come through late and take it over */
     uint8_t *rx;
     size_t rx_len, rx_cap;

@@ -74,10 +74,8 @@ void oracle_unsubscribe_sent(struct oracle *o, struct client *c, uint32_t number
     struct sub *s = &c->view.subs[number];
     c->view.changed = o->world->step;
     s->since = UINT64_MAX;
-    if (s->state == SUB_ACTIVE)
-        s->state = SUB_LEAVING;
-    else if (s->state == SUB_ASKED)
-        s->state = SUB_UNKNOWN;
+    s->left_state = s->state;
+    s->state = SUB_LEAVING;
 }
 
 void oracle_unsubscribed(struct oracle *o, struct client *c, uint32_t number, bool has_code,
@@ -85,8 +83,8 @@ void oracle_unsubscribed(struct oracle *o, struct client *c, uint32_t number, bo
 {
     struct sub *s = &c->view.subs[number];
     c->view.changed = o->world->step;
-    bool was_there = s->state == SUB_LEAVING;
-    bool was_sure = was_there || s->state == SUB_NONE;
+    bool was_there = s->left_state == SUB_ACTIVE;
+    bool was_sure = was_there || s->left_state == SUB_NONE;
     if (has_code && was_sure && !o->is_relaxed && (code == 0) != was_there)
         world_fail(o->world, "%s: UNSUBACK 0x%02x for %s", c->id, code, traffic_sub_text(number));
     s->state = SUB_NONE;

@@ -37,6 +37,7 @@ struct sub_options {
 /* One subscription of one session. */
 struct sub {
     uint8_t state;
+    uint8_t left_state;         /* LEAVING: what it was */
     struct sub_options options; /* as last asked for */
     uint8_t qos;                /* granted */
     uint64_t since;             /* active with these options since this step */

@@ -95,7 +95,8 @@ static void pass_time(struct sim *s)
 {
     struct rng *r = &s->world.rng;
     if (rng_percent(r, 25))
-        world_pass(&s->world, rng_one_in(r, 500) ? rng_below(r, 2000) : rng_below(r, 3));
+        world_pass(&s->world,
+                   !s->is_calm && rng_one_in(r, 500) ? rng_below(r, 2000) : rng_below(r, 3));
 }
 
 static void spoil_memory(struct sim *s)
@@ -155,12 +156,12 @@ void sim_chaos(struct sim *s, uint64_t steps)
 
 /* --- rest ------------------------------------------------------------------------------------- */
 
-/* Peers that fell silent are declared dead, and the others get room. */
+/* Peers that fell silent or left without a word are declared dead, and the others get room. */
 static void end_silence(struct sim *s)
 {
     for (uint32_t i = 0; i < s->world.link_count; i++) {
         struct sim_link *l = s->world.links[i];
-        if (l->is_silent)
+        if (l->is_silent || l->is_left)
             sim_link_break(l);
         l->out_cap = 65536;
         sim_link_touch(l);
@@ -237,6 +238,14 @@ static void settle_wills(struct sim *s)
     }
 }
 
+/* Whatever session was lost is lost by now. */
+static void settle_sessions(struct sim *s)
+{
+    for (uint32_t i = 0; i < s->client_count; i++)
+        if (s->clients[i].session_lost_step == UINT64_MAX)
+            s->clients[i].session_lost_step = s->world.step;
+}
+
 static void must_be(const struct sim *s, uint64_t is, uint64_t should, const char *what)
 {
     if (is != should && !s->oracle.is_relaxed)
@@ -268,6 +277,7 @@ static void judge(struct sim *s)
     oracle_check_rest(&s->oracle, s->clients, s->client_count);
     oracle_check_groups(&s->oracle, s->clients, s->client_count);
     check_gauges(s);
+    settle_sessions(s);
     s->is_calm = s->world.is_calm = false;
 }
 
