@@ -139,6 +139,19 @@ bool mqbx_output_copy(struct engine *e, struct conn *c, const void *ptr, uint32_
     return true;
 }
 
+bool mqbx_output_reserve_refs(struct engine *e, uint32_t count)
+{
+    while (e->free_block_count < count) {
+        struct out_block *b = mqbx_alloc(&e->alloc, sizeof(*b) + BLOCK_BYTES);
+        if (!b)
+            return false;
+        *b = (struct out_block){.next = e->free_blocks};
+        e->free_blocks = b;
+        e->free_block_count++;
+    }
+    return true;
+}
+
 bool mqbx_output_refer(struct engine *e, struct conn *c, struct local_msg *m, bool is_payload)
 {
     struct output *o = &c->out;

@@ -34,6 +34,8 @@ bool mqbx_output_copy(struct engine *e, struct conn *c, const void *ptr, uint32_
 /* Appends a reference to the payload or the properties of m, taking one local reference. False: out
  * of memory. */
 bool mqbx_output_refer(struct engine *e, struct conn *c, struct local_msg *m, bool is_payload);
+/* Keeps blocks at hand, so that as many references can be appended without failing. */
+bool mqbx_output_reserve_refs(struct engine *e, uint32_t count);
 /* Sends what the link takes. False: the link is broken. */
 bool mqbx_output_flush(struct engine *e, struct conn *c);
 void mqbx_output_drop(struct engine *e, struct conn *c);

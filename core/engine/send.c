@@ -142,14 +142,18 @@ static struct local_msg *keep_local(struct engine *e, struct publication *p,
     return l;
 }
 
-static bool append_tail(struct engine *e, struct conn *c, struct local_msg *l)
+#define TAIL_REFS 2u
+
+/* After a reserve of TAIL_REFS it cannot fail. */
+static void append_tail(struct engine *e, struct conn *c, struct local_msg *l)
 {
-    if (c->version == MQTT_V5 && l->msg->props_len > 0 && !mqbx_output_refer(e, c, l, false))
-        return false;
-    return l->msg->payload_len == 0 || mqbx_output_refer(e, c, l, true);
+    if (c->version == MQTT_V5 && l->msg->props_len > 0)
+        mqbx_output_refer(e, c, l, false);
+    if (l->msg->payload_len > 0)
+        mqbx_output_refer(e, c, l, true);
 }
 
-/* A packet once begun is completed or its connection ends: a half packet would be read as another.
+/* Memory first: a packet once begun is completed, for half of one would be read with what follows.
  */
 static enum send_status append_large(struct engine *e, struct conn *c, struct publication *p,
                                      const struct send_options *o, const struct head *h)
@@ -159,7 +163,8 @@ static enum send_status append_large(struct engine *e, struct conn *c, struct pu
     if (!l)
         return SEND_NO_MEMORY;
     uint8_t *rear_bytes = mqbx_alloc(&e->alloc, rear);
-    bool ok = rear_bytes && mqbx_output_reserve(e, c, HEAD_ROOM_BYTES + h->topic.len + rear);
+    bool ok = rear_bytes && mqbx_output_reserve(e, c, HEAD_ROOM_BYTES + h->topic.len + rear) &&
+              mqbx_output_reserve_refs(e, TAIL_REFS);
     if (ok) {
         uint8_t front[HEAD_ROOM_BYTES];
         uint8_t *front_end = put_front(front, o, h);
@@ -167,8 +172,7 @@ static enum send_status append_large(struct engine *e, struct conn *c, struct pu
         mqbx_output_copy(e, c, front, (uint32_t)(front_end - front));
         mqbx_output_copy(e, c, h->topic.ptr, h->topic.len);
         mqbx_output_copy(e, c, rear_bytes, (uint32_t)(rear_end - rear_bytes));
-        if (!append_tail(e, c, l))
-            mqbx_conn_end_later(e, c, RC_SERVER_BUSY);
+        append_tail(e, c, l);
     }
     mqbx_free(&e->alloc, rear_bytes, rear);
     mqbx_local_msg_unref(&e->local_msg_slab, l);
