@@ -80,11 +80,13 @@ static bool init_memory(struct engine *e)
     e->scratch = mqbx_alloc(&e->alloc, SCRATCH_BYTES);
     if (e->shared->interest)
         e->interest = mqbx_interest_counts_new(&e->alloc, e->shared->interest, e->worker);
-    return e->index && e->read_buffer && e->scratch && (!e->shared->interest || e->interest);
+    return mqbx_engine_post_init(e) && e->index && e->read_buffer && e->scratch &&
+           (!e->shared->interest || e->interest);
 }
 
 static void fini_memory(struct engine *e)
 {
+    mqbx_engine_post_fini(e);
     mqbx_output_pool_fini(e);
     if (e->index)
         mqbx_index_free(e->index);
@@ -172,14 +174,6 @@ void mqbx_engine_free(struct engine *e)
 }
 
 /* --- small services for the other files ----------------------------------------------------- */
-
-bool mqbx_engine_post(struct engine *e, uint32_t target, const struct item *it, uint32_t bytes)
-{
-    struct item copy = *it;
-    copy.from = (uint16_t)e->worker;
-    e->posted |= UINT64_C(1) << target;
-    return e->seams.post(e->seams.ctx, target, &copy, bytes + (uint32_t)sizeof(copy));
-}
 
 void mqbx_engine_log(struct engine *e, const struct log_event *ev)
 {
@@ -311,9 +305,11 @@ bool mqbx_engine_end(struct engine *e)
     mqbx_route_end_foreign(e);
     mqbx_hold_end_turn(e);
     mqbx_group_answer_late(e);
+    bool has_late_posts = mqbx_engine_post_again(e);
     check_pressure(e);
     tell_memory(e);
-    return e->dirty_head || !mqbx_list_empty(&e->pumping) || !mqbx_list_empty(&e->ready);
+    return has_late_posts || e->dirty_head || !mqbx_list_empty(&e->pumping) ||
+           !mqbx_list_empty(&e->ready);
 }
 
 uint64_t mqbx_engine_next_ms(const struct engine *e)

@@ -73,6 +73,7 @@ struct engine {
     struct conn *dirty_head, *dirty_tail; /* have output to flush at the end of the turn */
     uint64_t pressed;                     /* a bit a worker whose GO_ON is awaited */
     uint64_t posted;                      /* a bit a worker posted to in this turn */
+    struct late_posts *late_posts;        /* those that found no memory (post.c) */
     bool is_stopped;                      /* reads nothing any more */
 
     struct table sessions;       /* by (tenant, client id) */
@@ -113,8 +114,12 @@ static inline uint32_t mqbx_id_worker(uint64_t id)
     return (uint32_t)(id >> 48) & 0xffu;
 }
 
-/* Posts to another engine (or this one), counting what it stands for. False: out of memory. */
+/* Posts to another engine (or this one), counting what it stands for. What finds no memory is tried
+ * again with the next turns; false: there is too much of that. */
 bool mqbx_engine_post(struct engine *e, uint32_t target, const struct item *it, uint32_t bytes);
+bool mqbx_engine_post_init(struct engine *e); /* false: out of memory */
+void mqbx_engine_post_fini(struct engine *e);
+bool mqbx_engine_post_again(struct engine *e); /* true: something still waits */
 /* The workers together hold more than limits allow: nothing more is queued or retained, and no
  * connection is let in. */
 bool mqbx_engine_is_over_memory(const struct engine *e);
