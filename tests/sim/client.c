@@ -306,6 +306,8 @@ void client_end_over(struct client *c, bool by_server)
     if (!e)
         return;
     c->end = NULL;
+    if (e->state == END_CONNECTING && c->class == CLASS_SHORT)
+        c->must_be_clean = true; /* it may have begun another in place of one that expired */
     if (e->state == END_CONNECTING && !e->link->is_closed)
         become_stale(c, e);
     if (e->state == END_OPEN)

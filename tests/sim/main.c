@@ -2,7 +2,7 @@
 /*
  * sim: a whole broker and its clients in one thread, under a seed.
  *
- *     sim --seed N [--engines K] [--clients C] [--steps M] [--ask] [--no-memory] [--trace]
+ *     sim --seed N [--engines K] [--clients C] [--steps M] [--ask] [--keep] [--no-memory] [--trace]
  *         runs one seed; what it prints when it fails is the command that shows it again
  *     sim --seeds COUNT [--first N] ...
  *         runs many, each twice now and then to see that it replays exactly
@@ -69,6 +69,8 @@ static bool take(int argc, char **argv, int *i, struct arguments *a)
         return true;
     else if (strcmp(argv[*i], "--ask") == 0)
         a->sim.world.ask = ASK_LATER;
+    else if (strcmp(argv[*i], "--keep") == 0)
+        a->sim.world.keeps = true;
     else if (strcmp(argv[*i], "--no-memory") == 0)
         a->sim.world.fails_allocations = true;
     else if (strcmp(argv[*i], "--trace") == 0)
@@ -99,10 +101,10 @@ static bool parse(int argc, char **argv, struct arguments *a)
 static void write_replay(const struct arguments *a)
 {
     const struct sim_options *o = &a->sim;
-    snprintf(replay, sizeof(replay), "%s --seed %llu --engines %u --clients %u --steps %llu%s%s",
+    snprintf(replay, sizeof(replay), "%s --seed %llu --engines %u --clients %u --steps %llu%s%s%s",
              a->program, (unsigned long long)o->world.seed, o->world.engines, o->clients,
              (unsigned long long)o->steps, o->world.ask == ASK_LATER ? " --ask" : "",
-             o->world.fails_allocations ? " --no-memory" : "");
+             o->world.keeps ? " --keep" : "", o->world.fails_allocations ? " --no-memory" : "");
 }
 
 static void run_seed(const struct arguments *a)

@@ -122,6 +122,16 @@ static void add_question(struct world *w, const struct pending_question *q)
     w->questions[w->question_count++] = *q;
 }
 
+/* The store: every batch is kept at last. */
+static void seam_keep(void *ctx, uint64_t batch)
+{
+    struct sim_engine *e = ctx;
+    struct world *w = e->world;
+    struct pending_question later = {.engine = e->index, .conn_id = batch, .is_batch = true};
+    later.due_ms = w->now_ms + rng_below(&w->rng, 300);
+    add_question(w, &later);
+}
+
 static enum verdict seam_ask(void *ctx, const struct question *q, struct answer *a)
 {
     struct sim_engine *e = ctx;
@@ -219,6 +229,7 @@ static bool start_engine(struct world *w, uint32_t i)
         .post = seam_post,
         .pressure = seam_pressure,
         .ask = seam_ask,
+        .keep = seam_keep,
         .log = seam_log,
     };
     e->engine = mqbx_engine_new(w->shared, i, mqbx_settings_ref(&w->settings), &seams, time_of(w));
@@ -233,6 +244,7 @@ bool world_start(struct world *w)
     first->world = w;
     struct shared_options o = {.workers = w->options.engines,
                                .interest_slots = 256, /* few: collisions happen */
+                               .keeps = w->options.keeps,
                                .alloc = &w->memory.alloc,
                                .random = seam_random,
                                .random_ctx = first};
@@ -469,6 +481,12 @@ bool world_step_again(struct world *w)
 static void answer(struct world *w, const struct pending_question *q)
 {
     struct answer a = {.verdict = VERDICT_ALLOW};
+    if (q->is_batch) {
+        open_turn(w, q->engine);
+        mqbx_engine_kept(w->engines[q->engine].engine, q->conn_id);
+        close_turn(w);
+        return;
+    }
     if (!w->is_calm && rng_percent(&w->rng, 4))
         a.verdict = VERDICT_DENY;
     world_note(w, (uint64_t)2 << 48 | q->conn_id);

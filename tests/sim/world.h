@@ -47,6 +47,7 @@ struct pending_question {
     uint32_t engine;
     uint64_t conn_id;
     uint64_t due_ms; /* UINT64_MAX: never answered */
+    bool is_batch;   /* not a question: records that are being kept, conn_id is the batch */
 };
 
 enum ask_mode { ASK_NOT, ASK_LATER };
@@ -58,6 +59,7 @@ struct world_options {
     bool fails_allocations;
     bool traces, is_quiet;
     const char *replay; /* the command that runs this again */
+    bool keeps;         /* there is a store, which takes its time: acknowledgements wait for it */
 };
 
 /* Links for which there may be something to do: all that have are in it, and some that have not. */
