@@ -149,11 +149,12 @@ static bool make_room(struct engine *e, struct session *s, uint64_t size)
     uint64_t bytes = own && own->queue_max_bytes > 0 ? own->queue_max_bytes : set->queue_max_bytes;
     while (s->queue.count >= count || s->queue_bytes + size > bytes ||
            mqbx_engine_is_over_memory(e)) {
-        if (s->dropped == 0)
+        bool is_first = s->dropped++ == 0; /* since the queue was last empty */
+        if (is_first)
             log_full(e, s);
-        s->dropped++;
         mqbx_counter_add(&e->metrics.messages_dropped_queue_full, 1);
-        if (set->queue_policy == QUEUE_DISCONNECT && s->conn)
+        /* Once: else one that comes back to drain a full queue is sent away again before it can. */
+        if (set->queue_policy == QUEUE_DISCONNECT && s->conn && is_first)
             mqbx_conn_end_later(e, s->conn, RC_QUOTA_EXCEEDED);
         if (set->queue_policy != QUEUE_DROP_OLDEST || s->queue.count == 0)
             return false;

@@ -19,7 +19,6 @@
 
 /* From a member's worker to the group's home and back. */
 struct group_join {
-    struct group_join *next; /* engine.late_joins */
     size_t size;
     uint64_t member; /* the session's id */
     uint64_t group;  /* the answer: the group's id; 0: out of memory there */
@@ -64,9 +63,6 @@ struct group;
 void mqbx_group_item(struct engine *e,
                      const struct item *it); /* JOIN, LEAVE, CREDIT, PAUSE, RETURN */
 void mqbx_group_publish(struct engine *e, struct group *g, struct publication *p);
-/* Answers to JOIN for which there was no memory, tried again once a turn. */
-void mqbx_group_answer_late(struct engine *e);
-void mqbx_group_drop_late(struct engine *e);
 void mqbx_group_free(struct engine *e, struct group *g); /* the end of the engine */
 
 #endif

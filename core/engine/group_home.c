@@ -175,16 +175,6 @@ static struct member *member_new(struct engine *e, struct group *g, const struct
     return m;
 }
 
-/* A SUBSCRIBE waits for this: it is never dropped. */
-static void answer(struct engine *e, struct group_join *j)
-{
-    struct item it = {.type = ITEM_GROUP_JOINED, .u.join = j};
-    if (mqbx_engine_post(e, j->worker, &it, (uint32_t)j->size))
-        return;
-    j->next = e->late_joins;
-    e->late_joins = j;
-}
-
 static void join(struct engine *e, struct group_join *j)
 {
     struct group *g = group_open(e, j);
@@ -192,26 +182,8 @@ static void join(struct engine *e, struct group_join *j)
         j->group = g->id;
     else if (g && g->members.count == 0)
         group_end(e, g);
-    answer(e, j);
-}
-
-void mqbx_group_answer_late(struct engine *e)
-{
-    struct group_join *j = e->late_joins, *next;
-    e->late_joins = NULL;
-    for (; j; j = next) {
-        next = j->next;
-        answer(e, j);
-    }
-}
-
-void mqbx_group_drop_late(struct engine *e)
-{
-    while (e->late_joins) {
-        struct group_join *j = e->late_joins;
-        e->late_joins = j->next;
-        mqbx_free(e->seams.alloc, j, j->size);
-    }
+    struct item it = {.type = ITEM_GROUP_JOINED, .u.join = j};
+    mqbx_engine_post_surely(e, j->worker, &it, (uint32_t)j->size); /* a SUBSCRIBE waits for it */
 }
 
 /* --- the queue ------------------------------------------------------------------------------ */

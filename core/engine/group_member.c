@@ -72,7 +72,7 @@ static void post_member(struct engine *e, uint32_t home, enum item_type type, ui
 {
     struct item it = {
         .type = (uint16_t)type, .number = number, .u.group = {.group = group, .member = member}};
-    mqbx_engine_post(e, home, &it, 0);
+    mqbx_engine_post_surely(e, home, &it, 0);
 }
 
 void mqbx_group_forget(struct engine *e, struct subscription *sub)
@@ -135,7 +135,7 @@ static uint32_t room(const struct engine *e, const struct membership *m)
     return is_open ? CREDITS_QOS0 : 0;
 }
 
-static void post_credit(struct engine *e, const struct membership *m, uint32_t number)
+static bool post_credit(struct engine *e, const struct membership *m, uint32_t number)
 {
     const struct session *s = m->sub->session;
     struct item it = {.type = ITEM_GROUP_CREDIT,
@@ -143,7 +143,7 @@ static void post_credit(struct engine *e, const struct membership *m, uint32_t n
                       .u.group = {.group = m->group,
                                   .member = s->id,
                                   .seq = s->conn ? s->conn->max_packet_bytes : UINT32_MAX}};
-    mqbx_engine_post(e, m->home, &it, 0);
+    return mqbx_engine_post(e, m->home, &it, 0);
 }
 
 /* In batches: at least half of the room, so that credits do not cost an item a message. */
@@ -154,8 +154,8 @@ void mqbx_group_grant_all(struct engine *e, struct session *s)
         uint32_t places = m->group != 0 ? room(e, m) : 0;
         if (places <= m->granted || places - m->granted < (places + 1) / 2)
             continue;
-        post_credit(e, m, places - m->granted);
-        m->granted = places;
+        if (post_credit(e, m, places - m->granted))
+            m->granted = places;
     }
 }
 

@@ -336,7 +336,7 @@ static void tell_counts(const struct sim *s)
         return;
     printf(
         "seed %llu: %llu steps, %llu s, %u messages, %llu deliveries, %llu exactly known; at rest "
-        "%llu due, %llu values, %llu for groups; digest %016llx\n",
+        "%llu due, %llu values, %llu for groups; %llu allocations failed; digest %016llx\n",
         (unsigned long long)s->world.options.seed, (unsigned long long)s->world.step,
         (unsigned long long)s->world.now_ms / 1000, s->traffic.count - 1,
         (unsigned long long)o->delivered, (unsigned long long)o->exact,
