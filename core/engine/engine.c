@@ -4,8 +4,6 @@
  */
 #include "engine/engine.h"
 
-#include <string.h>
-
 #include "engine/conn.h"
 #include "engine/delivery.h"
 #include "engine/group.h"
@@ -121,12 +119,6 @@ struct engine *mqbx_engine_new(struct shared *shared, uint32_t worker, struct se
     return e;
 }
 
-static void drop_late(struct engine *e)
-{
-    while (e->late_count > 0)
-        mqbx_item_dispose(e->seams.alloc, &e->late[--e->late_count].item);
-}
-
 static void free_conns(struct engine *e, struct list *conns)
 {
     while (!mqbx_list_empty(conns)) {
@@ -166,7 +158,6 @@ void mqbx_engine_free(struct engine *e)
     free_conns(e, &e->doomed);
     mqbx_route_end_foreign(e);
     mqbx_hold_fini(e);
-    drop_late(e);
     free_sessions(e);
     size_t pos = 0;
     struct group *g;
@@ -182,18 +173,6 @@ void mqbx_engine_free(struct engine *e)
 }
 
 /* --- small services for the other files ----------------------------------------------------- */
-
-void mqbx_engine_post_surely(struct engine *e, uint32_t target, const struct item *it,
-                             uint32_t bytes)
-{
-    if (mqbx_engine_post(e, target, it, bytes))
-        return;
-    struct late_item late = {.item = *it, .target = target, .bytes = bytes};
-    if (e->late_count < LATE_ITEMS)
-        e->late[e->late_count++] = late;
-    else
-        mqbx_item_dispose(e->seams.alloc, &late.item);
-}
 
 void mqbx_engine_log(struct engine *e, const struct log_event *ev)
 {
@@ -296,17 +275,6 @@ static void run_dirty(struct engine *e)
     }
 }
 
-/* In the order they were refused. */
-static void post_late(struct engine *e)
-{
-    uint32_t sent = 0;
-    while (sent < e->late_count &&
-           mqbx_engine_post(e, e->late[sent].target, &e->late[sent].item, e->late[sent].bytes))
-        sent++;
-    e->late_count -= sent;
-    memmove(e->late, e->late + sent, e->late_count * sizeof(e->late[0]));
-}
-
 /* An inbox over its mark: publishers wait until its worker has come past this point. */
 static void check_pressure(struct engine *e)
 {
@@ -335,7 +303,6 @@ bool mqbx_engine_end(struct engine *e)
     free_conns(e, &e->doomed);
     mqbx_route_end_foreign(e);
     mqbx_hold_end_turn(e);
-    post_late(e);
     bool has_late_posts = mqbx_engine_post_again(e);
     check_pressure(e);
     tell_memory(e);

@@ -183,7 +183,8 @@ static void join(struct engine *e, struct group_join *j)
     else if (g && g->members.count == 0)
         group_end(e, g);
     struct item it = {.type = ITEM_GROUP_JOINED, .u.join = j};
-    mqbx_engine_post_surely(e, j->worker, &it, (uint32_t)j->size); /* a SUBSCRIBE waits for it */
+    if (!mqbx_engine_post(e, j->worker, &it, (uint32_t)j->size))
+        mqbx_free(e->seams.alloc, j, j->size);
 }
 
 /* --- the queue ------------------------------------------------------------------------------ */

@@ -72,7 +72,7 @@ static void post_member(struct engine *e, uint32_t home, enum item_type type, ui
 {
     struct item it = {
         .type = (uint16_t)type, .number = number, .u.group = {.group = group, .member = member}};
-    mqbx_engine_post_surely(e, home, &it, 0);
+    mqbx_engine_post(e, home, &it, 0);
 }
 
 void mqbx_group_forget(struct engine *e, struct subscription *sub)

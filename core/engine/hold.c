@@ -40,7 +40,7 @@ static bool give(struct engine *e, struct hold *h)
     if (h->origin == e->worker)
         mqbx_ack_kept(e, h->session, h->token);
     else
-        mqbx_engine_post_surely(e, h->origin, &it, 0);
+        mqbx_engine_post(e, h->origin, &it, 0);
     mqbx_free(h->alloc, h, sizeof(*h));
     return true;
 }

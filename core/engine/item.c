@@ -32,7 +32,7 @@ static void on_go_on(struct engine *e, const struct item *it)
 static void answer(struct engine *e, const struct item *it, enum item_type type)
 {
     struct item back = {.type = (uint16_t)type, .u.token = it->u.token};
-    mqbx_engine_post_surely(e, it->from, &back, 0);
+    mqbx_engine_post(e, it->from, &back, 0);
 }
 
 static void on_link(struct engine *e, struct link *l)

@@ -40,14 +40,6 @@ struct shared {
 /* What a timer is: which member of which object. */
 enum timer_kind { TIMER_CONN, TIMER_SESSION, TIMER_SWEEP };
 
-/* An item that must arrive, and where. */
-struct late_item {
-    struct item item;
-    uint32_t target;
-    uint32_t bytes;
-};
-#define LATE_ITEMS 64u
-
 #define READ_BUFFER_BYTES 65536u
 #define SWEEP_INTERVAL_MS                                                                          \
     60000u /* expired retained messages are looked for this often, while there may be any */
@@ -88,13 +80,11 @@ struct engine {
     struct table subscriptions;  /* by (session number, filter text) */
     struct table groups;         /* at home here, by (tenant, name, filter) */
     struct table groups_by_id;
-    struct table asked;                /* questions without an answer yet, by number */
-    struct table local_subs;           /* by number */
-    struct late_item late[LATE_ITEMS]; /* posts somebody waits for, refused for want of memory */
-    uint32_t late_count;
-    struct list locals;   /* open in-process handles */
-    struct list barriers; /* replays that wait for the other workers */
-    struct ring foreign;  /* struct local_msg *: this turn's messages whose payload is the host's */
+    struct table asked;      /* questions without an answer yet, by number */
+    struct table local_subs; /* by number */
+    struct list locals;      /* open in-process handles */
+    struct list barriers;    /* replays that wait for the other workers */
+    struct ring foreign; /* struct local_msg *: this turn's messages whose payload is the host's */
 
     struct ring collecting; /* struct hold *: with the records of this turn */
     struct ring committing; /* with those the seam was told to keep as `batch` */
@@ -128,9 +118,6 @@ bool mqbx_engine_post(struct engine *e, uint32_t target, const struct item *it, 
 bool mqbx_engine_post_init(struct engine *e); /* false: out of memory */
 void mqbx_engine_post_fini(struct engine *e);
 bool mqbx_engine_post_again(struct engine *e); /* true: something still waits */
-/* The same for an answer that somebody waits for: without memory it is tried again every turn. */
-void mqbx_engine_post_surely(struct engine *e, uint32_t target, const struct item *it,
-                             uint32_t bytes);
 /* The workers together hold more than limits allow: nothing more is queued or retained, and no
  * connection is let in. */
 bool mqbx_engine_is_over_memory(const struct engine *e);
