@@ -341,7 +341,9 @@ static void tell_counts(const struct sim *s)
         (unsigned long long)s->world.now_ms / 1000, s->traffic.count - 1,
         (unsigned long long)o->delivered, (unsigned long long)o->exact,
         (unsigned long long)o->due_checked, (unsigned long long)o->values_checked,
-        (unsigned long long)o->groups_checked, (unsigned long long)s->world.digest);
+        (unsigned long long)o->groups_checked,
+        (unsigned long long)test_alloc_failures(&s->world.memory),
+        (unsigned long long)s->world.digest);
 }
 
 uint64_t sim_run(const struct sim_options *o)
