@@ -299,7 +299,8 @@ void mqbx_group_publish(struct engine *e, struct group *g, struct publication *p
         mqbx_counter_add(&e->metrics.messages_dropped_no_memory, 1);
         return;
     }
-    if (!make_room(e, g, mqbx_msg_size(m)))
+    bool goes_on_at_once = g->queue.count == 0 && !mqbx_list_empty(&g->ready);
+    if (!goes_on_at_once && !make_room(e, g, mqbx_msg_size(m)))
         return;
     struct group_entry n = {.msg = m, .seq = ++g->next_seq};
     if (!mqbx_ring_push_back(&g->queue, &e->alloc, &n)) {
