@@ -216,8 +216,9 @@ void client_connect(struct client *c, bool is_clean_start)
     e->has_stale = has_stale(c);
     struct connect p = connect_fields(c, e);
     uint8_t payload[SMALL_BYTES];
-    /* One will is watched at a time: the next begins when the one before is settled. */
-    if (c->will.message == 0 && rng_percent(r, 50)) {
+    /* One will is watched at a time: the next begins when the one before is settled. None while
+     * things come to rest: with short queues one will can set off the next for ever. */
+    if (c->will.message == 0 && !c->sim->is_calm && rng_percent(r, 50)) {
         struct message m;
         choose_will(c, &p, &m);
         watch_will(c, e, &m, &p);
@@ -381,7 +382,7 @@ void client_disconnect(struct client *c, bool with_will, bool ends_session)
     }
     if (c->will.message != 0 && c->will.link == e->link && d.reason == RC_SUCCESS) {
         c->will.is_farewell = true;
-        c->will.is_sure = !has_operations(c) && !e->may_end && !e->has_stale;
+        c->will.is_sure = !has_operations(c) && client_outs(c) == 0 && !e->may_end && !e->has_stale;
     } else if (c->will.message != 0 && c->will.link == e->link) {
         will_ended(c->oracle, &c->will, true);
     }
