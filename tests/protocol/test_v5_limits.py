@@ -283,6 +283,17 @@ def test_queue_policy_disconnect(configured):
     client.expect_disconnect(0x97)
 
 
+@pytest.mark.parametrize("qos", [0, 1])
+def test_a_group_without_a_queue_passes_on_at_once(configured, qos):
+    """queue.max_messages 0: what a member can take goes on, only what would wait is dropped."""
+    bench = configured(5, **{"queue.max_messages": 0})
+    client = bench.connect()
+    client.subscribe("$share/g/" + bench.topic("a"), qos=qos)
+    for i in range(4):
+        bench.publisher().publish(bench.topic("a"), b"%d" % i, qos=qos)
+        client.message(bench.topic("a"), b"%d" % i)
+
+
 def connect_as_many_as_there_is_room_for(bench, count):
     """`count` clients; a connection that has just ended may still count for a moment."""
     clients = []
