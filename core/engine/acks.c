@@ -84,13 +84,27 @@ void mqbx_ack_local(struct engine *e, struct session *s, struct local_publish *l
         finish_local(e, lp, MQB_ENOMEM);
 }
 
-bool mqbx_ack_redirect(struct session *s, const struct conn *c, uint16_t packet_id)
+/* What was answered on the old connection is answered anew, from the end of the FIFO: this one must
+ * not overtake it. */
+static void move_to_end(const struct session *s, uint32_t index)
+{
+    struct pending_ack moved = *(struct pending_ack *)mqbx_ring_at(s->acks, index);
+    for (; index + 1 < s->acks->count; index++)
+        *(struct pending_ack *)mqbx_ring_at(s->acks, index) =
+            *(struct pending_ack *)mqbx_ring_at(s->acks, index + 1);
+    *(struct pending_ack *)mqbx_ring_at(s->acks, index) = moved;
+}
+
+bool mqbx_ack_redirect(struct engine *e, struct session *s, const struct conn *c,
+                       uint16_t packet_id)
 {
     for (uint32_t i = 0; i < mqbx_ack_waiting(s); i++) {
         struct pending_ack *a = mqbx_ring_at(s->acks, i);
         if (a->packet_id != packet_id || a->type != PKT_PUBREC)
             continue;
         a->conn = c->number;
+        move_to_end(s, i);
+        answer_head(e, s);
         return true;
     }
     return false;

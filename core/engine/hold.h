@@ -59,7 +59,8 @@ void mqbx_ack_conn(struct engine *e, struct conn *c, uint8_t type, uint16_t pack
 void mqbx_ack_local(struct engine *e, struct session *s, struct local_publish *lp, uint64_t token);
 /* A PUBLISH of a packet identifier whose PUBREC still waits: it will go to this connection. False:
  * none waits. */
-bool mqbx_ack_redirect(struct session *s, const struct conn *c, uint16_t packet_id);
+bool mqbx_ack_redirect(struct engine *e, struct session *s, const struct conn *c,
+                       uint16_t packet_id);
 /* How many acknowledgements of this session wait. */
 uint32_t mqbx_ack_waiting(const struct session *s);
 void mqbx_ack_kept(struct engine *e, uint64_t session, uint64_t token);

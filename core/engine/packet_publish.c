@@ -196,7 +196,7 @@ static bool is_repeated(struct engine *e, struct conn *c, const struct publish *
 {
     if (p->qos != 2 || !mqbx_inbound_has(&c->session->inbound, p->packet_id))
         return false;
-    if (!mqbx_ack_redirect(c->session, c, p->packet_id))
+    if (!mqbx_ack_redirect(e, c->session, c, p->packet_id))
         mqbx_ack_conn(e, c, PKT_PUBREC, p->packet_id, RC_SUCCESS, 0);
     return true;
 }
