@@ -11,6 +11,7 @@
 #include "sim.h"
 
 #define SHORT_EXPIRY_S 6u
+#define EXPIRY_SLACK_MS 20u /* a tick of the timer wheel, and more */
 
 void client_init(struct client *c, struct sim *s, uint32_t index)
 {
@@ -57,6 +58,8 @@ void client_fini(struct client *c)
     client_end_free(c->end);
     if (c->will.message != 0)
         sim_link_let_go(c->will.link);
+    if (c->last_link)
+        sim_link_let_go(c->last_link);
     for (uint32_t i = 0; i < STALE_MAX; i++)
         if (c->stale[i])
             sim_link_let_go(c->stale[i]);
@@ -202,15 +205,36 @@ static void become_stale(struct client *c, struct client_end *e)
     sim_link_break(e->link); /* so that it ends soon */
 }
 
+/* The session at the broker is a new one, or will be when CONNECT comes through. */
+static void session_is_new(struct client *c)
+{
+    c->sessions_lost += c->has_session;
+    c->session_lost_step = c->world->step;
+    oracle_session_new(c->oracle, c);
+    client_forget_outs(c);
+    memset(c->stored, 0, sizeof(c->stored));
+    c->min_max_packet = UINT32_MAX;
+}
+
+/* A clean start needs no answer to know what there is: packets may follow at once. */
+static void begin_clean(struct client *c, struct client_end *e)
+{
+    c->must_be_clean = true; /* until CONNACK says that it was heard */
+    session_is_new(c);
+    c->session_lost_step = UINT64_MAX; /* whenever that is */
+    c->has_session = false;
+    c->min_max_packet = e->max_packet;
+}
+
 void client_connect(struct client *c, bool is_clean_start)
 {
     struct rng *r = &c->world->rng;
-    /* In 3.x a session that ends with its connection begins clean. */
-    is_clean_start |=
-        c->sim->is_ending || c->must_be_clean || (c->class == CLASS_CLEAN && c->version != MQTT_V5);
     client_end_over(c, false); /* whoever has the client id is taken over */
     if (!client_may_connect(c))
         return;
+    /* In 3.x a session that ends with its connection begins clean. */
+    is_clean_start |=
+        c->sim->is_ending || c->must_be_clean || (c->class == CLASS_CLEAN && c->version != MQTT_V5);
     c->will.connects++;
     struct client_end *e = end_new(c, is_clean_start);
     e->has_stale = has_stale(c);
@@ -228,24 +252,15 @@ void client_connect(struct client *c, bool is_clean_start)
     c->end = e;
     c->may_have_session |= !e->is_transient;
     if (is_clean_start)
-        c->must_be_clean = true; /* until CONNACK says what it has done */
+        begin_clean(c, e);
     struct writer w = mqbx_writer(c->sim->scratch, SCRATCH);
     mqbx_write_connect(&w, &p);
     client_send_writer(e, &w);
     world_trace(c->world, "%s connects by link %llu%s", c->id, (unsigned long long)e->link->number,
                 is_clean_start ? ", clean" : "");
+    if (is_clean_start && !c->sim->is_calm && rng_percent(r, 40))
+        client_act_at_once(c);
     world_accept(c->world, e->link);
-}
-
-/* The session at the broker is a new one. */
-static void session_is_new(struct client *c)
-{
-    c->sessions_lost += c->has_session;
-    c->session_lost_step = c->world->step;
-    oracle_session_new(c->oracle, c);
-    client_forget_outs(c);
-    memset(c->stored, 0, sizeof(c->stored));
-    c->min_max_packet = UINT32_MAX;
 }
 
 static void check_present(const struct client_end *e, bool is_present)
@@ -253,6 +268,11 @@ static void check_present(const struct client_end *e, bool is_present)
     const struct client *c = e->client;
     if (c->oracle->is_relaxed)
         return;
+    bool is_expired = c->class == CLASS_SHORT && c->last_link && c->last_link->is_closed &&
+                      e->link->attached_ms >
+                          c->last_link->closed_ms + c->expiry_s * UINT64_C(1000) + EXPIRY_SLACK_MS;
+    if (is_present && is_expired)
+        world_fail(c->world, "%s: a session is present that expired", c->id);
     bool may_be = !e->is_clean_start && c->may_have_session;
     if (is_present && !may_be)
         world_fail(c->world, "%s: a session is present that cannot be", c->id);
@@ -274,8 +294,10 @@ void client_on_connack(struct client_end *e, const struct connack *ack)
     else if (c->will.message != 0)
         c->will.is_armed = true;
     /* One may be present that was begun by a CONNECT whose answer was lost. */
-    if (!is_present || !c->has_session)
+    if (!e->is_clean_start && (!is_present || !c->has_session))
         session_is_new(c);
+    if (e->is_clean_start)
+        c->session_lost_step = c->world->step;
     c->has_session = true;
     c->must_be_clean = false;
     e->state = END_OPEN;
@@ -300,6 +322,13 @@ static void lose_operations(struct client *c)
     }
 }
 
+static void remember_link(struct client *c, struct sim_link *l)
+{
+    if (c->last_link)
+        sim_link_let_go(c->last_link);
+    c->last_link = sim_link_hold(l);
+}
+
 void client_end_over(struct client *c, bool by_server)
 {
     struct client_end *e = c->end;
@@ -312,6 +341,8 @@ void client_end_over(struct client *c, bool by_server)
     if (e->state == END_CONNECTING && !e->link->is_closed)
         become_stale(c, e);
     if (e->state == END_OPEN)
+        remember_link(c, e->link);
+    if (e->state == END_OPEN && (by_server || !e->has_sent_disconnect))
         c->parted_ms = by_server || e->may_end ? 0 : c->world->now_ms;
     lose_operations(c);
     if (c->will.message != 0 && c->will.link == e->link && !c->will.is_farewell)
@@ -392,6 +423,7 @@ void client_disconnect(struct client *c, bool with_will, bool ends_session)
     mqbx_write_disconnect(&w, c->version, &d);
     client_send_writer(e, &w);
     e->has_sent_disconnect = true;
+    c->parted_ms = c->world->now_ms;
     if (c->world->is_calm || rng_percent(&c->world->rng, 50)) {
         c->connect_at_ms = c->world->now_ms + 100;
         return; /* waits for the broker to close */

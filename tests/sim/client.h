@@ -114,6 +114,7 @@ struct client {
     struct operation operations[OPERATIONS_MAX];
     struct client_end *end;
     uint64_t connect_at_ms;
+    struct sim_link *last_link;        /* of the last connection that was open */
     struct sim_link *stale[STALE_MAX]; /* given up before CONNACK, and not closed yet */
     bool waits_for_stale;              /* one of these would end the session: wait for its end */
     uint32_t min_max_packet;           /* the smallest it ever allowed in this session */
@@ -158,6 +159,7 @@ uint32_t client_outs(const struct client *c);
 
 /* --- what it does by itself (client_act.c) --- */
 void client_act(struct client *c);
+void client_act_at_once(struct client *c); /* behind CONNECT, without waiting for CONNACK */
 
 #define BIT_SET(bits, i) ((bits)[(i) / 8] |= (uint8_t)(1u << ((i) % 8)))
 #define BIT_CLEAR(bits, i) ((bits)[(i) / 8] &= (uint8_t) ~(1u << ((i) % 8)))

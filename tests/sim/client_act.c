@@ -125,6 +125,15 @@ static void act_subscribe(struct client *c)
         client_subscribe(c, subs, options, count);
 }
 
+void client_act_at_once(struct client *c)
+{
+    struct rng *r = &c->world->rng;
+    if (rng_percent(r, 70))
+        act_subscribe(c);
+    for (uint32_t i = rng_below(r, 3); i > 0; i--)
+        act_publish(c);
+}
+
 /* --- the connection --------------------------------------------------------------------------- */
 
 static void act_connect(struct client *c)

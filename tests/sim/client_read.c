@@ -173,6 +173,19 @@ static struct out *find_out(struct client *c, uint16_t packet_id)
     return NULL;
 }
 
+/* Acknowledgements come in the order of the publishes. [MQTT-4.6.0-2], [MQTT-4.6.0-3] */
+static bool is_oldest(const struct client *c, const struct out *out)
+{
+    uint8_t qos = traffic_message(c->traffic, out->message)->qos;
+    for (uint32_t i = 0; i < OUTS_MAX; i++) {
+        const struct out *o = &c->outs[i];
+        if (o->state == OUT_PUBLISHED && o->order < out->order &&
+            traffic_message(c->traffic, o->message)->qos == qos)
+            return false;
+    }
+    return true;
+}
+
 static void finish_out(struct client_end *e, struct out *out)
 {
     out->state = OUT_FREE;
@@ -197,6 +210,7 @@ static void on_puback(struct client_end *e, const struct ack *a)
     struct out *out = find_out(e->client, a->packet_id);
     must(e, out && traffic_message(e->client->traffic, out->message)->qos == 1,
          "PUBACK of nothing");
+    must(e, is_oldest(e->client, out), "PUBACK out of order");
     settle_message(e->client, out, a->reason);
     finish_out(e, out);
 }
@@ -208,6 +222,7 @@ static void on_pubrec(struct client_end *e, const struct ack *a)
          out && out->state == OUT_PUBLISHED &&
              traffic_message(e->client->traffic, out->message)->qos == 2,
          "PUBREC of nothing");
+    must(e, is_oldest(e->client, out), "PUBREC out of order");
     settle_message(e->client, out, a->reason);
     if (a->reason >= 0x80) {
         finish_out(e, out);
