@@ -146,9 +146,11 @@ static enum subscribe_status subscribe_new(struct engine *e, struct session *s,
         sub_free(e, sub);
         return status;
     }
-    if (r->share_name.len > 0 || r->retain_handling == 2) /* [MQTT-3.3.1-11] */
+    if (r->share_name.len > 0)
         return status;
     sub->newest = mqbx_retained_stamp(e->shared->retained);
+    if (r->retain_handling == 2) /* [MQTT-3.3.1-11] and nothing older that is under way */
+        return status;
     if (!mqbx_replay_start(e, sub, sub->newest)) {
         mqbx_unsubscribe(e, sub);
         return SUBSCRIBE_NO_MEMORY;
